@@ -1,0 +1,1 @@
+"""Vitrine's serving side. Nothing below this package imports torch or `model`."""

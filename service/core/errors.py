@@ -1,0 +1,97 @@
+"""Errors say whose fault it is and carry a neutral code; the edges translate codes to gRPC or HTTP."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Code(Enum):
+    """What went wrong, in words that belong to no protocol."""
+
+    INVALID = "INVALID"
+    NOT_FOUND = "NOT_FOUND"
+    REFUSED = "REFUSED"
+    OVERLOADED = "OVERLOADED"
+    NOT_READY = "NOT_READY"
+    TOO_LATE = "TOO_LATE"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+
+class Reason(Enum):
+    """Why work was shed: the machine-readable half of `Overloaded`."""
+
+    FULL = "FULL"  #: the queue holds its maximum of entries
+    BYTES = "BYTES"  #: the queue holds its maximum of payload bytes
+    LATE = "LATE"  #: the estimated wait is longer than the caller's deadline
+    NO_WORKERS = "NO_WORKERS"  #: nobody serves this model just now
+
+
+class ServiceError(Exception):
+    """Base of every error that a caller may see. `str(error)` is the whole message."""
+
+    code: ClassVar[Code] = Code.FAILED
+
+
+class InvalidInput(ServiceError):
+    """The caller's mistake: `field` broke `limit` with `value`. Sending it again cannot help."""
+
+    code = Code.INVALID
+
+    def __init__(self, field: str, limit: str, value: object) -> None:
+        super().__init__(f"{field}: {limit}, got {value}")
+        self.field = field
+        self.limit = limit
+        self.value = value
+
+
+class BadImage(InvalidInput):
+    """The bytes are not an image that Vitrine accepts."""
+
+
+class NoSuchModel(ServiceError):
+    """No model, or no version of it, under that name."""
+
+    code = Code.NOT_FOUND
+
+
+class Refused(ServiceError):
+    """The request is well formed, but the system's state or configuration rules it out."""
+
+    code = Code.REFUSED
+
+
+class Overloaded(ServiceError):
+    """Shed at admission. `retry_after_s` is when trying again is worth it, in seconds."""
+
+    code = Code.OVERLOADED
+
+    def __init__(self, reason: Reason, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class NotReady(ServiceError):
+    """The server or the model cannot answer yet, or not any more."""
+
+    code = Code.NOT_READY
+
+
+class TooLate(ServiceError):
+    """The deadline passed before an answer was computed."""
+
+    code = Code.TOO_LATE
+
+
+class Cancelled(ServiceError):
+    """The caller left; nobody reads this."""
+
+    code = Code.CANCELLED
+
+
+class EngineFailed(ServiceError):
+    """The engine failed on this very item; its neighbours in the batch were answered."""
+
+    code = Code.FAILED

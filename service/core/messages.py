@@ -1,0 +1,102 @@
+"""What travels: a request on its way in, an answer on its way out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from service.core.errors import ServiceError
+
+NEVER = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKey:
+    """One version of one model."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller wants to see. `min_score` in 0..1 drops predictions below it; `logits` adds the raw outputs."""
+
+    top_k: int = 5
+    min_score: float = 0.0
+    logits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One image to classify by one model version.
+
+    `image` is an encoded picture (JPEG, PNG, ...). `deadline` is in seconds of this process's monotonic clock,
+    `NEVER` without one; a queue that leaves the process carries the remaining time instead.
+    """
+
+    id: str
+    model: ModelKey
+    image: bytes
+    options: Options = field(default_factory=Options)
+    deadline: float = NEVER
+
+    def late(self, now: float) -> bool:
+        """Whether the deadline has passed at `now`."""
+        return now >= self.deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One class with its score in 0..1 (softmax probability, or sigmoid per label)."""
+
+    label: str
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where one answer's time went, in microseconds, and in which company it was computed.
+
+    `decode_us` is this item's own; `compute_us` is the `session.run` that it shared with its batch.
+    """
+
+    queue_us: int
+    decode_us: int
+    compute_us: int
+    batch_size: int
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one request that succeeded. `logits` is empty unless asked for."""
+
+    id: str
+    model: ModelKey
+    digest: str
+    predictions: tuple[Prediction, ...]
+    logits: tuple[float, ...]
+    timing: Timing
+
+
+Outcome = Answer | ServiceError
+
+
+class Lease:
+    """A request held by a worker. The queue sets `gone` when its caller has left: then nobody needs the answer.
+
+    The one mutable message: `gone` is written by the queue and read by the lane's thread (a plain flag).
+    """
+
+    __slots__ = ("gone", "request", "token", "waited_s")
+
+    def __init__(self, request: Request, waited_s: float, token: object = None) -> None:
+        self.request = request
+        self.waited_s = waited_s
+        self.token = token
+        self.gone = False

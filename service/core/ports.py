@@ -1,0 +1,64 @@
+"""What the use cases need from the outside. Adapters live in `queues/` and `engine/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core.messages import Answer, Lease, ModelKey, Outcome, Request
+from service.core.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits or runs: number of entries and their payload bytes."""
+
+    entries: int
+    bytes: int
+
+
+class Submissions(Protocol):
+    """The asking side of a queue."""
+
+    async def submit(self, request: Request) -> Answer:
+        """Admit, wait for and return the answer.
+
+        Cancelling the awaiting task withdraws the request. Raises `Overloaded` (at once), `TooLate`, `NotReady`, or
+        whatever `ServiceError` the worker settled the request with.
+        """
+
+    def depth(self, model: ModelKey) -> Depth:
+        """What this queue holds for one model version."""
+
+
+class Work(Protocol):
+    """The working side of a queue."""
+
+    async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
+        """Wait until something is queued, then take `limit(waiting)` of it, oldest first, never an empty list.
+
+        Expired and withdrawn requests are settled here and not leased. An empty result means the queue of this model
+        was closed and is drained.
+        """
+
+    def settle(self, outcomes: Sequence[tuple[Lease, Outcome]]) -> None:
+        """Hand each outcome to its caller; a caller that left costs the others nothing."""
+
+
+class Engine(Protocol):
+    """A model version ready to run on some provider."""
+
+    spec: Spec
+    digest: str
+    provider: str  #: ONNX Runtime's name with the precision, e.g. "OpenVINO bf16"
+    best_batch: int
+
+    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pixels [N, height, width, channels] -> logits [N, classes]. Thread-safe; blocks the calling thread."""
+
+    def close(self) -> None:
+        """Free the sessions; `run` must not be called any more."""

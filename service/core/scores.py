@@ -1,0 +1,41 @@
+"""From logits to the predictions a caller reads."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core.messages import Options, Prediction
+from service.core.spec import Spec
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Softmax over the last axis, shifted by the maximum so that it cannot overflow."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    normalised: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
+    return normalised
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logistic function, by tanh so that it cannot overflow."""
+    halves: NDArray[np.float32] = 0.5 * (np.tanh(0.5 * logits) + 1)
+    return halves
+
+
+def scores(logits: NDArray[np.float32], spec: Spec) -> NDArray[np.float32]:
+    """Calibrated scores in 0..1 of the same shape: logits over the temperature, then softmax or sigmoid by task.
+
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    scaled = logits / np.float32(spec.temperature)
+    return softmax(scaled) if spec.task == "multiclass" else sigmoid(scaled)
+
+
+def top_k(row: NDArray[np.float32], spec: Spec, options: Options) -> tuple[Prediction, ...]:
+    """The `options.top_k` best classes of one row of scores [classes], best first; ties go to the lower index."""
+    order = np.argsort(-row, kind="stable")[: options.top_k]
+    return tuple(
+        Prediction(spec.labels[index], int(index), float(row[index]))
+        for index in order
+        if row[index] >= options.min_score
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.core.messages import Answer, Lease, ModelKey, Outcome, Request
 from service.core.spec import Spec
+from service.core.tuning import Tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,8 @@ class Engine(Protocol):
     """A model version ready to run on some provider."""
 
     spec: Spec
-    digest: str
-    provider: str  #: ONNX Runtime's name with the precision, e.g. "OpenVINO bf16"
-    best_batch: int
+    digest: str  #: SHA-256 of the model file, in hex
+    tuning: Tuning
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pixels [N, height, width, channels] -> logits [N, classes]. Thread-safe; blocks the calling thread."""

@@ -1,0 +1,46 @@
+"""How a model is run, and the measurements that chose it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One way to run a model: `lanes` threads, each with `intra_op_threads` in its session, batches of up to `batch`."""
+
+    provider: str  #: short name: "cpu", "openvino", "cuda", ...
+    precision: str  #: "fp32", "bf16", ...
+    lanes: int
+    intra_op_threads: int
+    batch: int
+
+    @property
+    def label(self) -> str:
+        """Provider and precision for people and answers, e.g. "openvino bf16"."""
+        return f"{self.provider} {self.precision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one setting reached on this host, or why it may not be used.
+
+    `latency_ms` is the p50 of one batch with all lanes busy; agreement is against CPU fp32 on the stored samples.
+    """
+
+    setting: Setting
+    images_per_second: float
+    latency_ms: float
+    max_logit_difference: float
+    top1_agreement: float
+    rejected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The chosen setting and the whole table it was chosen from."""
+
+    chosen: Setting
+    measurements: tuple[Measurement, ...]
+    cached: bool = False
+    fallback: str = ""  #: with "auto": why a preferred provider is not used

@@ -1,0 +1,1 @@
+"""The gRPC edge: server, interceptors, one servicer per service."""

@@ -1,0 +1,1 @@
+"""The SDK, async and sync; it needs no server code."""

@@ -11,7 +11,8 @@ from service.core.errors import InvalidInput
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
-#: Real pictures, preprocessed: `pixels` uint8 [N, height, width, channels] and `logits` float32 [N, classes] of CPU fp32.
+#: Real pictures, preprocessed;
+#: `pixels` uint8 [N, height, width, channels] and `logits` float32 [N, classes] of CPU fp32.
 SAMPLES_FILE = "samples.npz"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One way to run a model: `lanes` threads, each with `intra_op_threads` in its session, batches of up to `batch`."""
+    """One way to run a model: `lanes` threads with `intra_op_threads` in each one's session, batches up to `batch`."""
 
     provider: str  #: short name: "cpu", "openvino", "cuda", ...
     precision: str  #: "fp32", "bf16", ...

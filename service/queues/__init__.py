@@ -1,0 +1,1 @@
+"""One port, one adapter per place where requests can wait."""

@@ -1,0 +1,1 @@
+"""Protobuf <-> core messages; `pb/` is generated and committed."""

@@ -39,11 +39,17 @@ class Submissions(Protocol):
 class Work(Protocol):
     """The working side of a queue."""
 
-    async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
-        """Wait until something is queued, then take `limit(waiting)` of it, oldest first, never an empty list.
+    def open(self, model: ModelKey, lanes: int) -> None:
+        """Admit requests for `model` from now on, worked on by `lanes` lanes."""
 
-        Expired and withdrawn requests are settled here and not leased. An empty result means the queue of this model
-        was closed and is drained.
+    def close(self, model: ModelKey) -> None:
+        """Admit no more; what is queued can still be leased."""
+
+    async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
+        """Wait until something is queued, then take `limit(waiting)` of it, oldest first.
+
+        Expired and withdrawn requests are settled here and not leased. An empty result means that the queue of this
+        model was closed and is drained.
         """
 
     def settle(self, outcomes: Sequence[tuple[Lease, Outcome]]) -> None:

@@ -1,0 +1,113 @@
+"""Configuration, parsed once into frozen values: flags, then VITRINE_* variables, then a YAML file, then defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from yaml import YAMLError
+
+from service.core.errors import InvalidInput
+
+Positive = Annotated[int, Field(gt=0)]
+MIB = 2**20
+
+
+class Config(BaseSettings):
+    """Everything that can be set. Each field is also `VITRINE_<FIELD>` and a key of the YAML file."""
+
+    model_config = SettingsConfigDict(env_prefix="VITRINE_", frozen=True, extra="forbid")
+
+    grpc: str = Field("127.0.0.1:50051", description="gRPC address, HOST:PORT; port 0 takes a free one")
+    http: str = Field("127.0.0.1:8080", description="HTTP address of metrics, health and the twin of the API")
+    models: Path = Field(Path("model/zoo"), description="folder of models: NAME/VERSION/model.onnx")
+
+    providers: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("auto",), description="execution providers in order of preference (cuda,openvino,cpu), or auto"
+    )
+    precision: Literal["fast", "exact"] = Field(
+        "fast", description="exact: fp32 only; fast: any precision whose answers agree on the stored samples"
+    )
+    lanes: Positive | None = Field(None, description="threads that compute, for each model; measured when unset")
+    intra_op_threads: Positive | None = Field(None, description="threads within one lane's session; measured if unset")
+    batch: Positive | None = Field(None, description="largest batch of a lane; measured when unset")
+    latency_ceiling_ms: float = Field(50.0, gt=0, description="settings whose batches take longer are not chosen")
+    tuning_budget_s: float = Field(6.0, gt=0, description="time to measure settings in, for each model")
+    tuning_cache: Path | None = Field(None, description="folder of measured settings; default: beside the model")
+
+    keep_versions: Positive = Field(2, description="newest versions of each model that are kept loaded")
+    poll_s: float = Field(2.0, gt=0, description="seconds between two looks at the models folder")
+
+    queue_entries: Positive = Field(4096, description="requests of one model version that may wait or run")
+    queue_bytes: Positive = Field(256 * MIB, description="bytes of their pictures")
+    max_image_bytes: Positive = Field(16 * MIB, description="bytes of one encoded picture")
+    max_image_pixels: Positive = Field(64_000_000, description="pixels of one picture")
+    max_image_side: Positive = Field(32_768, description="pixels of one side of a picture")
+    max_message_bytes: Positive = Field(64 * MIB, description="bytes of one gRPC message, either way")
+    max_batch_items: Positive = Field(1024, description="pictures in one ClassifyBatch call")
+    max_stream_in_flight: Positive = Field(256, description="unanswered pictures of one ClassifyStream call")
+
+    grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("grpc", "http")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:
+            raise ValueError("must be HOST:PORT with a port of 0 to 65535")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the YAML file that `parse` names."""
+        return init_settings, env_settings
+
+
+def parse(flags: dict[str, Any], file: Path | None = None) -> Config:
+    """The configuration from given `flags`, the environment and `file`; raises `InvalidInput` naming the field."""
+
+    class _FromFile(Config):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            ahead = super().settings_customise_sources(settings_cls, *sources, **named)
+            return (*ahead, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+
+    if file is not None and not file.is_file():
+        raise InvalidInput("config", "must be a YAML file", file)
+    try:
+        return (_FromFile if file else Config)(**flags)
+    except YAMLError as error:
+        raise InvalidInput("config", f"{file} must be YAML", error) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidInput(".".join(str(part) for part in first["loc"]), first["msg"], repr(first["input"])) from None
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """("127.0.0.1", 8080) for "127.0.0.1:8080"; brackets of an IPv6 host are taken off."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

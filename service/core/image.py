@@ -1,0 +1,105 @@
+"""From an encoded picture of any size to the network's pixels: the same code in training, evaluation and serving.
+
+Rules: alpha lies over white. A grey model takes colour pictures by ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); a
+colour model takes grey ones by replication. Of animations the first frame counts, of documents the first page.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.core import jpeg, raster
+from service.core.errors import InvalidInput
+from service.core.image_header import Format, Header, Limits, check_size, damage, inspect, open_file, sniff
+from service.core.spec import Interpolation, Spec
+
+__all__ = ["Format", "Header", "Limits", "decode", "inspect", "prepare"]
+
+Pixels = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+Size = tuple[int, int]
+
+_FILTERS: dict[Interpolation, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def decode(data: bytes, spec: Spec, limits: Limits) -> Pixels:
+    """Decode an encoded picture and prepare it: uint8 [height, width, channels] of the spec, C-contiguous.
+
+    Sizes are checked before any pixel is decoded. Raises `BadImage` when the file breaks a limit, is of no accepted
+    format, or is truncated or damaged.
+    """
+    return prepare(_decode(data, limits, grey=spec.channels == 1), spec)
+
+
+def _decode(data: bytes, limits: Limits, *, grey: bool) -> Pixels:
+    format_ = sniff(data, limits)
+    with damage(format_):
+        if format_ == "JPEG":
+            frame = jpeg.read_frame(data)
+            check_size(frame.width, frame.height, limits)
+            return jpeg.decode(data, frame, grey=grey)
+        return raster.decode(open_file(data, format_, limits))
+
+
+def prepare(pixels: Pixels, spec: Spec) -> Pixels:
+    """Fit decoded pixels, uint8 [any height, any width, 1 or 3], to the spec: uint8 [height, width, channels].
+
+    C-contiguous, to be treated as read-only: pixels that fit already come back as they are. Raises `InvalidInput`.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.size == 0:
+        raise InvalidInput("pixels", "uint8 [height, width, 1 or 3]", f"{pixels.dtype} {list(pixels.shape)}")
+    if spec.channels == 1 and pixels.shape[2] == 3:
+        pixels = np.asarray(Image.fromarray(pixels).convert("L"))[:, :, np.newaxis]
+    fitted = _fit(pixels, spec)
+    if spec.channels > fitted.shape[2]:
+        fitted = np.repeat(fitted, spec.channels, axis=2)
+    return np.ascontiguousarray(fitted)
+
+
+def _fit(pixels: Pixels, spec: Spec) -> Pixels:
+    height, width, _ = pixels.shape
+    target = (spec.width, spec.height)
+    how = _FILTERS[spec.preprocess.interpolation]
+    match spec.preprocess.resize:
+        case "stretch":
+            return _resample(pixels, (0, 0, width, height), target, how)
+        case "crop":
+            return _resample(pixels, _crop_box((width, height), target, spec.preprocess.crop_fraction), target, how)
+        case "pad":
+            return _pad(pixels, target, how, spec.preprocess.background)
+
+
+def _crop_box(size: Size, target: Size, fraction: float) -> Box:
+    """The centred box of the target's aspect ratio: `fraction` of the largest one that fits into `size`."""
+    scale = fraction * min(size[0] / target[0], size[1] / target[1])
+    left = max(0.0, (size[0] - scale * target[0]) / 2)
+    top = max(0.0, (size[1] - scale * target[1]) / 2)
+    return (left, top, size[0] - left, size[1] - top)
+
+
+def _pad(pixels: Pixels, target: Size, how: Image.Resampling, background: int) -> Pixels:
+    height, width, channels = pixels.shape
+    scale = min(target[0] / width, target[1] / height)
+    fit_width, fit_height = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (target[0] - fit_width) // 2, (target[1] - fit_height) // 2
+    canvas = np.full((target[1], target[0], channels), background, np.uint8)
+    canvas[top : top + fit_height, left : left + fit_width] = _resample(
+        pixels, (0, 0, width, height), (fit_width, fit_height), how
+    )
+    return canvas
+
+
+def _resample(pixels: Pixels, box: Box, size: Size, how: Image.Resampling) -> Pixels:
+    """Resize what lies in `box` only; its result equals resizing the whole picture and cropping then."""
+    height, width, channels = pixels.shape
+    if size == (width, height) and box == (0, 0, width, height):
+        return pixels
+    image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+    return np.asarray(image.resize(size, how, box)).reshape(size[1], size[0], channels)

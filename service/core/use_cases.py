@@ -15,7 +15,7 @@ class Classifying(Protocol):
     async def classify(
         self,
         *,
-        id: str,  # noqa: A002 - the wire's word
+        id: str,
         model: str,
         version: int,
         image: bytes,

@@ -1,0 +1,117 @@
+"""`vitrine.v1.Classifier`: one picture, many in one message, or a stream of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import grpc
+from google.rpc.status_pb2 import Status
+
+from service.api.guard import Context, guarded, outcome
+from service.core.errors import Code, InvalidInput
+from service.core.events import Emit, RequestDone
+from service.core.messages import NEVER, Answer
+from service.core.use_cases import Classifying
+from service.rpc.classifier import from_answer, to_options
+from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
+from service.rpc.pb.vitrine.v1 import classifier_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much one call may ask for at once."""
+
+    max_batch_items: int = 256
+    max_stream_in_flight: int = 64  #: requests of one stream that are read and unanswered
+
+
+class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
+    """Takes requests off the wire and hands them to `inside`, each with the caller's deadline."""
+
+    def __init__(self, inside: Classifying, emit: Emit, bounds: Bounds) -> None:
+        self._inside = inside
+        self._emit = emit
+        self._bounds = bounds
+        prefix = uuid.uuid4().hex[:8]
+        self._ids = (f"{prefix}-{number}" for number in itertools.count(1))
+
+    @guarded
+    async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
+        """One picture, one answer."""
+        return from_answer(await self._classify(request, _deadline(context), "Classify"))
+
+    @guarded
+    async def ClassifyBatch(self, request: pb.ClassifyBatchRequest, context: Context) -> pb.ClassifyBatchResponse:
+        """One result or error for each picture, in the order of the requests."""
+        items, limit = request.requests, self._bounds.max_batch_items
+        if len(items) > limit:
+            raise InvalidInput("requests", f"at most {limit} items", len(items))
+        deadline = _deadline(context)
+        results = await asyncio.gather(*(self._result(item, deadline, "ClassifyBatch") for item in items))
+        return pb.ClassifyBatchResponse(results=results)
+
+    async def ClassifyStream(self, _requests: AsyncIterator[pb.ClassifyRequest], context: Context) -> None:
+        """Results in the order they are ready.
+
+        Nothing more is read while `max_stream_in_flight` requests are unanswered. When the caller half-closes, what is
+        in flight is answered; when it cancels, all of it is withdrawn.
+        """
+        deadline = _deadline(context)
+        room = asyncio.Semaphore(self._bounds.max_stream_in_flight)
+        results: asyncio.Queue[pb.ClassifyResult | None] = asyncio.Queue()
+
+        async def answer(request: pb.ClassifyRequest) -> None:
+            results.put_nowait(await self._result(request, deadline, "ClassifyStream"))
+
+        async def read() -> None:
+            try:
+                async with asyncio.TaskGroup() as unanswered:
+                    while await room.acquire() and (request := await context.read()) is not grpc.aio.EOF:
+                        unanswered.create_task(answer(request))
+            finally:
+                results.put_nowait(None)
+
+        reader = asyncio.create_task(read())
+        try:
+            while (result := await results.get()) is not None:
+                await context.write(result)
+                room.release()
+            await reader
+        finally:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+
+    async def _result(self, request: pb.ClassifyRequest, deadline: float, method: str) -> pb.ClassifyResult:
+        answer = await outcome(self._classify(request, deadline, method))
+        if isinstance(answer, Status):
+            return pb.ClassifyResult(id=request.id, error=answer)
+        return pb.ClassifyResult(id=answer.id, response=from_answer(answer))
+
+    async def _classify(self, request: pb.ClassifyRequest, deadline: float, method: str) -> Answer:
+        try:
+            options = to_options(request)
+        except InvalidInput:
+            self._emit(RequestDone("", method, Code.INVALID, 0.0))
+            raise
+        return await self._inside.classify(
+            id=request.id or next(self._ids),
+            model=request.model,
+            version=request.version,
+            image=request.image,
+            options=options,
+            deadline=deadline,
+            method=method,
+        )
+
+
+def _deadline(context: Context) -> float:
+    """The caller's deadline in seconds of this process's monotonic clock."""
+    remaining_s = context.time_remaining()
+    return NEVER if remaining_s is None else time.monotonic() + remaining_s

@@ -1,0 +1,80 @@
+"""The gRPC server: our services, health and reflection on one port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from service.api.classifier import Bounds, ClassifierServicer
+from service.api.models import ModelsServicer
+from service.core.errors import Refused
+from service.core.events import Emit
+from service.core.use_cases import Classifying, ModelCatalog
+from service.rpc.pb.vitrine.v1 import classifier_pb2, classifier_pb2_grpc, models_pb2, models_pb2_grpc
+
+CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
+MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"].full_name
+#: Health of the server as a whole, by the convention of grpc.health.v1.
+OVERALL = health.OVERALL_HEALTH
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcSettings:
+    """Where to listen, and how much one message or call may hold. `address` is HOST:PORT, port 0 for any free one."""
+
+    address: str = "127.0.0.1:50051"
+    max_message_bytes: int = 64 * 1024 * 1024
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+class GrpcServer:
+    """Not serving at first; `set_serving` says so to the health checks, `stop` drains."""
+
+    def __init__(self, settings: GrpcSettings, inside: Classifying, catalog: ModelCatalog, emit: Emit) -> None:
+        self._server = grpc.aio.server(options=_options(settings))
+        self._health = health.aio.HealthServicer()
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(
+            ClassifierServicer(inside, emit, settings.bounds), self._server
+        )
+        models_pb2_grpc.add_ModelsServicer_to_server(ModelsServicer(catalog), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (CLASSIFIER, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self._address = settings.address
+
+    async def start(self) -> int:
+        """Listen, and return the port; raises `Refused` when the address cannot be had."""
+        try:
+            port = self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise Refused(f"grpc: cannot listen on {self._address}: {error}") from error
+        await self.set_serving(serving=False)
+        await self._server.start()
+        return port
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Tell health checks whether pictures may be sent. `Models` answers as soon as the server listens."""
+        state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(OVERALL, state)
+        await self._health.set(CLASSIFIER, state)
+        await self._health.set(MODELS, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """Say "not serving", take no new calls, wait up to `grace_s` seconds for those in flight, cancel the rest."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+
+def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # Two servers on one port would share its connections at random, so the second one shall fail instead.
+        ("grpc.so_reuseport", 0),
+        # Clients behind NAT keep idle connections open by pinging; that is no abuse.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ]

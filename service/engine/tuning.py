@@ -1,0 +1,228 @@
+"""Which setting runs a model best on this host: measured, never assumed.
+
+The search is a coordinate descent that fits a few seconds: first every provider and precision with one lane per core
+and one thread per lane, over growing batches; then the other thread layouts of the best; then a final between the
+fastest, measured in turns so that a noisy neighbour hurts all of them alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from service.core.errors import EngineFailed, Refused
+from service.core.tuning import Measurement, Setting, Tuning
+from service.engine.policy import EnginePolicy
+from service.engine.providers import PRECISIONS, Candidates
+from service.engine.race import Agreement, Speed, agreement, answers, measure, objection
+from service.engine.session import infer, open_session
+from service.engine.store import StoredModel
+
+_BATCHES = (1, 2, 4, 8, 16, 32)
+#: Rates closer than this are equal: then the simpler setting wins.
+_EQUAL = 0.97
+#: A provider slower than this share of the best one at its first batch is not measured further.
+_HOPELESS = 1 / 3
+#: A batch this much slower than the best so far ends the growing.
+_FALLING = 0.9
+#: Twice the batch takes at least this much longer: where that breaks the ceiling, it is not tried.
+_GROWTH = 1.5
+_FINALISTS = 3
+#: One measurement's share of the budget.
+_SLOT = 1 / 50
+
+Layout = tuple[int, int]  #: lanes and intra-op threads of each
+
+
+def tune(stored: StoredModel, candidates: Candidates, policy: EnginePolicy, cores: int) -> Tuning:
+    """Measure what the policy leaves open, on the model's stored samples, and choose.
+
+    Raises `Refused` when a required provider does not start, or when nothing that may be used works.
+    """
+    search = _Search(stored, policy)
+    for provider in candidates.names:
+        for precision in precisions(provider, policy):
+            lanes, threads = layouts(policy, cores)[0]
+            search.enter(Setting(provider, precision, lanes, threads, batches(policy)[0]))
+        if candidates.required and provider in search.failed:
+            raise Refused(f"{search.failed[provider]}; it was named, so no other is used in its place")
+    for lanes, threads in layouts(policy, cores)[1:]:
+        search.enter(replace(search.best().setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
+    search.final()
+    return search.result()
+
+
+def precisions(provider: str, policy: EnginePolicy) -> tuple[str, ...]:
+    """The precisions of a provider that the policy allows, the exact one first."""
+    match policy.precision:
+        case "auto":
+            return PRECISIONS[provider]
+        case "exact":
+            return ("fp32",)
+        case named:
+            return (named,) if named in PRECISIONS[provider] else ()
+
+
+def layouts(policy: EnginePolicy, cores: int) -> tuple[Layout, ...]:
+    """Ways to lay lanes and their threads over the cores; the first is the one that providers are raced in."""
+    lanes, threads = policy.lanes, policy.intra_op_threads
+    if lanes is not None:
+        found = [(lanes, threads)] if threads is not None else [(lanes, 1), (lanes, max(1, cores // lanes))]
+    elif threads is not None:
+        found = [(max(1, cores // threads), threads)]
+    else:
+        found = [(cores, 1), (cores // 2, 2), (1, cores)]
+    return tuple(dict.fromkeys(layout for layout in found if layout[0] > 0))
+
+
+def batches(policy: EnginePolicy) -> tuple[int, ...]:
+    """The batch sizes to try, growing."""
+    return _BATCHES if policy.batch is None else (policy.batch,)
+
+
+def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
+    """Choose the fastest under the latency ceiling; among equals the exact one, with fewer lanes, a smaller batch.
+
+    Where none is under the ceiling, the one with the lowest latency. Rejected ones are not chosen. Raises `Refused`
+    when all are, with their reasons.
+    """
+    usable = [found for found in measurements if not found.rejected]
+    if not usable:
+        reasons = "; ".join(f"{found.setting.label}: {found.rejected}" for found in measurements)
+        raise Refused(f"no allowed way to run the model works: {reasons or 'no provider has the wanted precision'}")
+    within = [found for found in usable if found.latency_ms <= ceiling_ms]
+    if not within:
+        return min(usable, key=lambda found: found.latency_ms)
+    enough = _EQUAL * max(found.images_per_second for found in within)
+    return min((found for found in within if found.images_per_second >= enough), key=_simplicity)
+
+
+def _simplicity(found: Measurement) -> tuple[bool, int, int, float]:
+    setting = found.setting
+    return (setting.precision != "fp32", setting.lanes, setting.batch, found.latency_ms)
+
+
+class _Search:
+    """The table that grows while sessions are tried. Keeps only the finalists' sessions alive."""
+
+    def __init__(self, stored: StoredModel, policy: EnginePolicy) -> None:
+        self._stored = stored
+        self._samples = stored.samples()
+        self._policy = policy
+        self._slot_s = policy.tuning_budget_s * _SLOT
+        self._deadline = time.perf_counter() + policy.tuning_budget_s
+        self._table: dict[Setting, Measurement] = {}
+        self._sessions: dict[Setting, ort.InferenceSession] = {}  # by the setting without its batch
+        self._agreed: dict[str, Agreement] = {}  # by label
+        self._exact: dict[str, NDArray[np.float32]] = {}  # first answers in fp32, by provider
+        self.failed: dict[str, str] = {}  #: why a provider did not start at all, by its name
+
+    def enter(self, setting: Setting) -> None:
+        """Try one provider, precision and thread layout over growing batches."""
+        if self._table and time.perf_counter() > self._deadline:
+            return self._reject(setting, f"not measured: the budget of {self._policy.tuning_budget_s:g} s was spent")
+        try:
+            session = open_session(self._stored.model, setting)
+            speed = measure(session, setting, self._samples.pixels, self._slot_s)
+            reason = self._vet(session, setting, speed)
+        except (Refused, EngineFailed) as error:
+            if setting.precision == precisions(setting.provider, self._policy)[0]:
+                self.failed.setdefault(setting.provider, str(error))
+            return self._reject(setting, str(error))
+        self._record(setting, speed, reason)
+        if not reason:
+            self._sessions[_layout(setting)] = session
+            self._grow(session, setting, speed)
+            self._release()
+        return None
+
+    def best(self) -> Measurement:
+        """The one to use, by what is known so far."""
+        return pick(list(self._table.values()), self._policy.latency_ceiling_ms)
+
+    def final(self) -> None:
+        """Spend what is left of the budget on the fastest few, in turns; their medians replace what was measured."""
+        finalists = self._finalists()
+        speeds: dict[Setting, list[Speed]] = {setting: [] for setting in finalists}
+        while len(finalists) > 1 and time.perf_counter() < self._deadline:
+            for setting in finalists:
+                session = self._sessions[_layout(setting)]
+                speeds[setting].append(measure(session, setting, self._samples.pixels, self._slot_s))
+        for setting, found in speeds.items():
+            if found:
+                rate = median(speed.images_per_second for speed in found)
+                self._record(setting, Speed(rate, median(speed.latency_ms for speed in found)), "")
+
+    def result(self) -> Tuning:
+        """The choice and its table, with what the latency ceiling ruled out marked as such."""
+        chosen = self.best().setting
+        ceiling_ms = self._policy.latency_ceiling_ms
+        table = (
+            replace(found, rejected=f"p50 of a batch is over the ceiling of {ceiling_ms:g} ms")
+            if not found.rejected and found.latency_ms > ceiling_ms and found.setting != chosen
+            else found
+            for found in self._table.values()
+        )
+        return Tuning(chosen, tuple(table), fallback="; ".join(self.failed.values()))
+
+    def _vet(self, session: ort.InferenceSession, setting: Setting, speed: Speed) -> str:
+        """Why this provider and precision may not be used; agreement is established once for each."""
+        if setting.label in self._agreed:
+            return ""
+        reference = self._samples.logits
+        first = infer(session, self._samples.pixels[:4])
+        self._agreed[setting.label] = agreement(first, reference[: len(first)], self._stored.spec.task)
+        if setting.precision == "fp32":
+            self._exact[setting.provider] = first
+        elif np.array_equal(first, self._exact.get(setting.provider, ())):
+            return f"{setting.provider} computes fp32 on this machine when asked for {setting.precision}"
+        if speed.images_per_second < _HOPELESS * self._first_rate(setting.batch):
+            return "less than a third as fast as the best"
+        logits = answers(session, self._samples, setting.lanes)
+        self._agreed[setting.label] = agreement(logits, reference, self._stored.spec.task)
+        return objection(self._agreed[setting.label], reference, setting.precision)
+
+    def _first_rate(self, batch: int) -> float:
+        rates = (found.images_per_second for found in self._table.values() if found.setting.batch == batch)
+        return max(rates, default=0.0)
+
+    def _grow(self, session: ort.InferenceSession, setting: Setting, speed: Speed) -> None:
+        best = speed.images_per_second
+        for batch in batches(self._policy)[1:]:
+            over = speed.latency_ms * _GROWTH > self._policy.latency_ceiling_ms
+            if over or speed.images_per_second < _FALLING * best or time.perf_counter() > self._deadline:
+                break
+            larger = replace(setting, batch=batch)
+            speed = measure(session, larger, self._samples.pixels, self._slot_s)
+            self._record(larger, speed, "")
+            best = max(best, speed.images_per_second)
+
+    def _record(self, setting: Setting, speed: Speed, rejected: str) -> None:
+        agreed = self._agreed[setting.label]
+        self._table[setting] = Measurement(
+            setting, speed.images_per_second, speed.latency_ms, agreed.max_logit_difference, agreed.top1, rejected
+        )
+
+    def _reject(self, setting: Setting, reason: str) -> None:
+        self._table[setting] = Measurement(setting, 0.0, 0.0, 0.0, 0.0, reason)
+
+    def _finalists(self) -> list[Setting]:
+        ceiling_ms = self._policy.latency_ceiling_ms
+        fit = [found for found in self._table.values() if not found.rejected and found.latency_ms <= ceiling_ms]
+        fit.sort(key=lambda found: -found.images_per_second)
+        return [found.setting for found in fit[:_FINALISTS]]
+
+    def _release(self) -> None:
+        kept = {_layout(setting) for setting in self._finalists()}
+        self._sessions = {layout: session for layout, session in self._sessions.items() if layout in kept}
+
+
+def _layout(setting: Setting) -> Setting:
+    """The part of a setting that a session is created for."""
+    return replace(setting, batch=0)

@@ -1,0 +1,46 @@
+"""The working side: lanes that lease what waits, compute it in their threads, and settle it."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from service.core.messages import ModelKey
+from service.core.ports import Engine, Work
+from service.core.share import share
+from service.lane import Lane
+
+
+class Worker:
+    """Serves one model version from a queue, one task and one thread per lane, until its line is closed and drained."""
+
+    def __init__(self, model: ModelKey, engine: Engine, work: Work, lane: Lane) -> None:
+        self._model = model
+        self._work = work
+        self._lane = lane
+        self._batch = engine.tuning.chosen.batch
+        self._lanes = self._idle = engine.tuning.chosen.lanes
+        self._threads = ThreadPoolExecutor(self._lanes, thread_name_prefix=f"lane {model}")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Open the model's line and put the lanes to work on it."""
+        self._work.open(self._model, self._lanes)
+        self._tasks = [asyncio.create_task(self._run(), name=f"lane {self._model}/{n}") for n in range(self._lanes)]
+
+    async def drain(self) -> None:
+        """Close the line, answer what is in it, and end the lanes."""
+        self._work.close(self._model)
+        await asyncio.gather(*self._tasks)
+        self._threads.shutdown()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while leases := await self._work.lease(self._model, self._share):
+            self._idle -= 1
+            outcomes = await loop.run_in_executor(self._threads, self._lane.classify, leases)
+            self._idle += 1
+            self._work.settle(outcomes)
+
+    def _share(self, waiting: int) -> int:
+        return share(waiting, self._idle, self._batch)

@@ -1,0 +1,117 @@
+"""The asking side, before anything is queued."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.core.errors import BadImage, Code, NoSuchModel, NotReady, ServiceError
+from service.core.events import Event, RequestDone
+from service.core.image import Limits
+from service.core.messages import NEVER, Answer, ModelKey, Options, Request, Timing
+from service.core.ports import Depth
+from service.dispatch import Dispatcher
+from tests.unit.service.pictures import LIGHT
+
+
+@dataclass
+class FakeQueue:
+    """Answers at once, or never while held."""
+
+    held: bool = False
+    asked: list[Request] = field(default_factory=list)
+
+    async def submit(self, request: Request) -> Answer:
+        self.asked.append(request)
+        if self.held:
+            await asyncio.Event().wait()
+        return Answer(request.id, request.model, "d", (), (), Timing(0, 0, 0, 1, "cpu fp32"))
+
+    def depth(self, model: ModelKey) -> Depth:
+        del model
+        return Depth(0, 0)
+
+
+@dataclass
+class Bench:
+    """A dispatcher in front of a fake queue; the model is called tiny, and its latest version is 7."""
+
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    events: list[Event] = field(default_factory=list)
+    dispatcher: Dispatcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dispatcher = Dispatcher(
+            self.resolve, self.queue, Limits(max_bytes=1000), self.events.append, now=lambda: 5.0
+        )
+
+    def resolve(self, name: str, version: int) -> ModelKey:
+        if name != "tiny":
+            raise NoSuchModel(f"model: no model is called {name!r}")
+        return ModelKey(name, version or 7)
+
+    async def classify(self, image: bytes = LIGHT, model: str = "tiny", version: int = 0) -> Answer:
+        """Ask for one picture."""
+        return await self.dispatcher.classify(
+            id="a", model=model, version=version, image=image, options=Options(), deadline=NEVER, method="Classify"
+        )
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_version_0_is_the_latest(bench: Bench) -> None:
+    """The queue sees the version that was resolved."""
+    assert (await bench.classify()).model == ModelKey("tiny", 7)
+    assert (await bench.classify(version=3)).model == ModelKey("tiny", 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "model", "error", "label"),
+    [
+        (b"", "tiny", BadImage, "tiny"),
+        (b"not a picture", "tiny", BadImage, "tiny"),
+        (LIGHT + bytes(1000), "tiny", BadImage, "tiny"),
+        (LIGHT, "missing", NoSuchModel, ""),
+    ],
+)
+async def test_what_cannot_be_answered_is_never_queued(
+    bench: Bench, image: bytes, model: str, error: type[ServiceError], label: str
+) -> None:
+    """The picture's header and the model's name are looked at first; names we do not know are not repeated."""
+    with pytest.raises(error):
+        await bench.classify(image, model)
+
+    assert bench.queue.asked == []
+    assert bench.events == [RequestDone(label, "Classify", error.code, 0.0)]
+
+
+async def test_an_answer_is_a_fact(bench: Bench) -> None:
+    """A request that succeeded is stated without a code."""
+    await bench.classify()
+
+    assert bench.events == [RequestDone("tiny", "Classify", None, 0.0)]
+
+
+async def test_a_withdrawn_request_is_a_fact(bench: Bench) -> None:
+    """A caller that cancels is counted as such."""
+    bench.queue.held = True
+    asked = asyncio.create_task(bench.classify())
+    while not bench.queue.asked:
+        await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.wait([asked])
+
+    assert bench.events == [RequestDone("tiny", "Classify", Code.CANCELLED, 0.0)]
+
+
+async def test_a_closed_dispatcher_refuses(bench: Bench) -> None:
+    """While the server shuts down nothing new is admitted."""
+    bench.dispatcher.close()
+
+    with pytest.raises(NotReady, match="shutting down"):
+        await bench.classify()

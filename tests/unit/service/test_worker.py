@@ -1,0 +1,135 @@
+"""Lanes at work on a queue in the process, with an engine that can be held."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.core.admission import QueueLimits
+from service.core.errors import NotReady
+from service.core.events import Dropped, Event
+from service.core.image import Limits
+from service.core.messages import NEVER, Answer, ModelKey, Options, Request
+from service.lane import Lane
+from service.queues.memory import MemoryQueue
+from service.worker import Worker
+from tests.engines import FakeEngine, tuned
+from tests.unit.service.pictures import DARK, LIGHT
+
+MODEL = ModelKey("tiny", 1)
+
+
+@dataclass
+class Bench:
+    """One worker on one queue."""
+
+    engine: FakeEngine
+    events: list[Event] = field(default_factory=list)
+    queue: MemoryQueue = field(init=False)
+    worker: Worker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue = MemoryQueue(QueueLimits(), self.events.append)
+        lane = Lane(MODEL, self.engine, Limits(), self.events.append)
+        self.worker = Worker(MODEL, self.engine, self.queue, lane)
+
+    def ask(self, name: str, image: bytes = LIGHT) -> asyncio.Task[Answer]:
+        """Submit in a task of its own."""
+        return asyncio.create_task(self.queue.submit(Request(name, MODEL, image, Options(), NEVER)))
+
+    async def runs(self, count: int) -> None:
+        """Wait until `count` more runs of the engine have begun."""
+        for _ in range(count):
+            assert await asyncio.to_thread(self.engine.started.acquire, timeout=30)
+
+
+def bench(lanes: int, batch: int) -> Bench:
+    """A worker with a tuning, at work."""
+    made = Bench(FakeEngine(tuning=tuned(lanes, batch)))
+    made.worker.start()
+    return made
+
+
+async def test_requests_are_answered_until_the_line_is_drained() -> None:
+    """Draining answers everything that was admitted, then ends the lanes."""
+    work = bench(lanes=2, batch=4)
+    asked = [work.ask(str(n), LIGHT if n % 2 else DARK) for n in range(20)]
+    await asyncio.sleep(0)
+    await work.worker.drain()
+
+    answers = [await task for task in asked]
+    assert [answer.predictions[0].label for answer in answers] == ["dark", "light"] * 10
+    with pytest.raises(NotReady):
+        await work.queue.submit(Request("after", MODEL, LIGHT))
+
+
+async def test_idle_lanes_share_what_arrives_together() -> None:
+    """Eight requests at once and two idle lanes: four each, not eight and none."""
+    work = bench(lanes=2, batch=8)
+    work.engine.hold()
+    asked = [work.ask(str(n)) for n in range(8)]
+    await work.runs(2)
+    work.engine.release()
+    await asyncio.gather(*asked)
+    await work.worker.drain()
+
+    assert work.engine.batches == [4, 4]
+
+
+async def test_a_lane_takes_its_best_batch_of_what_has_gathered() -> None:
+    """What came in while the lane was busy leaves in full batches."""
+    work = bench(lanes=1, batch=4)
+    work.engine.hold()
+    first = work.ask("first")
+    await work.runs(1)
+    rest = [work.ask(str(n)) for n in range(6)]
+    await asyncio.sleep(0)
+    work.engine.release()
+    await asyncio.gather(first, *rest)
+    await work.worker.drain()
+
+    assert work.engine.batches == [1, 4, 2]
+
+
+async def test_a_single_request_never_waits_for_company() -> None:
+    """An idle lane runs what is there."""
+    work = bench(lanes=2, batch=16)
+    answer = await work.ask("alone")
+    await work.worker.drain()
+
+    assert answer.timing.batch_size == 1
+
+
+async def test_a_caller_that_cancels_mid_run_costs_its_neighbours_nothing() -> None:
+    """Three requests in one batch, the second caller leaves while the engine runs; the others are answered."""
+    work = bench(lanes=1, batch=4)
+    work.engine.hold()
+    asked = [work.ask(name) for name in "abc"]
+    await work.runs(1)
+    asked[1].cancel()
+    await asyncio.wait([asked[1]])
+    work.engine.release()
+
+    assert [(await asked[0]).id, (await asked[2]).id] == ["a", "c"]
+    await work.worker.drain()
+
+
+async def test_cancelled_work_is_never_computed() -> None:
+    """Of ten waiting requests eight callers leave: the engine sees the two that stayed."""
+    work = bench(lanes=1, batch=16)
+    work.engine.hold()
+    blocker = work.ask("blocker")
+    await work.runs(1)
+    asked = [work.ask(str(n)) for n in range(10)]
+    await asyncio.sleep(0)
+    for task in asked[:8]:
+        task.cancel()
+    await asyncio.wait(asked[:8])
+    work.engine.release()
+    await asyncio.gather(blocker, *asked[8:])
+    await work.worker.drain()
+
+    assert work.engine.computed == 3
+    assert work.events.count(Dropped(MODEL, "queue", expired=False)) == 8

@@ -1,0 +1,193 @@
+"""The async client.
+
+async with AsyncClient("127.0.0.1:50051") as client:
+    async for result in client.classify_many(Path("photos").glob("*.jpg"), model="photos"):
+        print(result.image, result.answer.predictions[0].label if result.answer else result.error)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+
+from service.client.failures import from_rpc_error
+from service.client.retry import Retry
+from service.client.values import Image, ModelInfo, Result, to_info
+from service.core.errors import InvalidInput, ServiceError, TooLate
+from service.core.messages import Answer, Options
+from service.rpc.classifier import from_options, to_answer
+from service.rpc.pb.vitrine.v1 import models_pb2
+from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
+from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
+
+Replied = TypeVar("Replied")
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_DEFAULTS = Options()
+
+
+class AsyncClient:
+    """Talks to one Vitrine server; to be made where the event loop runs.
+
+    Every call has a deadline of `timeout_s` seconds, retries included, and raises `ServiceError`: what the server
+    raised, `TooLate`, `NotReady` when it cannot be reached, or `ClientError`.
+    """
+
+    def __init__(
+        self,
+        server: str = "127.0.0.1:50051",
+        *,
+        timeout_s: float = 30.0,
+        retry: Retry | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._retry = retry or Retry()
+        self._max_message_bytes = max_message_bytes
+        self._channel = grpc.aio.insecure_channel(server, options=_options(max_message_bytes))
+        self._classifier = ClassifierStub(self._channel)
+        self._models = ModelsStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls in flight are cancelled."""
+        await self._channel.close()
+
+    async def classify(
+        self,
+        image: Image,
+        *,
+        model: str,
+        version: int = 0,
+        options: Options = _DEFAULTS,
+        id: str = "",
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Classify one picture, given as bytes or as a file. Version 0 is the latest; raises `OSError` for the file."""
+        data = image if isinstance(image, bytes) else await asyncio.to_thread(_read, image, self._max_message_bytes)
+        request = from_options(options, id=id or uuid.uuid4().hex, model=model, version=version, image=data)
+        reply = await self._call(lambda left_s: self._classifier.Classify(request, timeout=left_s), timeout_s)
+        return to_answer(reply)
+
+    async def classify_many(
+        self,
+        images: Iterable[Image] | AsyncIterable[Image],
+        *,
+        model: str,
+        version: int = 0,
+        options: Options = _DEFAULTS,
+        concurrency: int = 16,
+    ) -> AsyncGenerator[Result, None]:
+        """Classify pictures as they are produced, at most `concurrency` at once; results come as they are ready.
+
+        One picture's failure is its result's `error`. An iterable that blocks should be an async one.
+        """
+        room = asyncio.Semaphore(concurrency)
+        results: asyncio.Queue[Result | None] = asyncio.Queue()
+
+        async def classify(image: Image) -> None:
+            try:
+                answer = await self.classify(image, model=model, version=version, options=options)
+                results.put_nowait(Result(image, answer=answer))
+            except (ServiceError, OSError) as error:
+                results.put_nowait(Result(image, error=error))
+
+        async def feed() -> None:
+            try:
+                async with asyncio.TaskGroup() as calls:
+                    async for image in _each(images):
+                        await room.acquire()
+                        calls.create_task(classify(image))
+            except BaseExceptionGroup as group:
+                raise group.exceptions[0] from None  # what the iterable raised: its owner knows it by its own name
+            finally:
+                results.put_nowait(None)
+
+        feeder = asyncio.create_task(feed())
+        try:
+            while (result := await results.get()) is not None:
+                yield result
+                room.release()
+            await feeder
+        finally:
+            feeder.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await feeder
+
+    async def models(self) -> list[ModelInfo]:
+        """Every version of every model that the server knows."""
+        reply = await self._call(lambda left_s: self._models.List(models_pb2.ListModelsRequest(), timeout=left_s))
+        return [to_info(model) for model in reply.models]
+
+    async def model(self, name: str, version: int = 0) -> ModelInfo:
+        """One version, 0 for the latest; raises `NoSuchModel`."""
+        request = models_pb2.GetModelRequest(model=name, version=version)
+        return to_info(await self._call(lambda left_s: self._models.Get(request, timeout=left_s)))
+
+    async def load(self, name: str, version: int = 0, *, timeout_s: float = 120.0) -> ModelInfo:
+        """Have the server load a version of its store, and wait until it is ready or has failed."""
+        request = models_pb2.LoadModelRequest(model=name, version=version)
+        return to_info(await self._call(lambda left_s: self._models.Load(request, timeout=left_s), timeout_s))
+
+    async def unload(self, name: str, version: int = 0, *, timeout_s: float = 120.0) -> None:
+        """Have the server unload a version (0: every one) when what is in flight is answered."""
+        request = models_pb2.UnloadModelRequest(model=name, version=version)
+        await self._call(lambda left_s: self._models.Unload(request, timeout=left_s), timeout_s)
+
+    async def _call(self, call: Callable[[float], Awaitable[Replied]], timeout_s: float | None = None) -> Replied:
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        attempt, waited_s = 0, 0.0
+        while True:
+            try:
+                return await call(deadline - time.monotonic())
+            except grpc.aio.AioRpcError as failure:
+                error = from_rpc_error(failure)
+            wait_s = self._retry.wait_s(error, attempt, waited_s, random.random())  # noqa: S311 - jitter, no secret
+            if wait_s is None:
+                raise error
+            if time.monotonic() + wait_s >= deadline:
+                raise TooLate(f"the deadline leaves no time to try again after: {error}") from error
+            await asyncio.sleep(wait_s)
+            attempt, waited_s = attempt + 1, waited_s + wait_s
+
+
+async def _each(images: Iterable[Image] | AsyncIterable[Image]) -> AsyncIterator[Image]:
+    if isinstance(images, AsyncIterable):
+        async for image in images:
+            yield image
+    else:
+        for image in images:
+            yield image
+
+
+def _read(path: str | Path, max_bytes: int) -> bytes:
+    """The file's bytes; one too long to be sent is not read into memory first."""
+    size = Path(path).stat().st_size
+    if size > max_bytes:
+        raise InvalidInput("image", f"at most {max_bytes} bytes, the message limit", f"{size} bytes")
+    return Path(path).read_bytes()
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        # A server that restarts shall be found again within the retry budget; the default goes up to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+    ]

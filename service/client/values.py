@@ -1,0 +1,66 @@
+"""What the SDK hands out beside `Answer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.core.errors import ServiceError
+from service.core.messages import Answer
+from service.core.status import State
+from service.core.tuning import Tuning
+from service.rpc.models import STATES, to_tuning
+from service.rpc.pb.vitrine.v1 import models_pb2 as pb
+
+#: A picture: its encoded bytes, or a file that holds them.
+Image = bytes | str | Path
+
+_STATES = {number: state for state, number in STATES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one of many pictures: `answer`, or the `error` why there is none. `image` is what was given."""
+
+    image: Image
+    answer: Answer | None = None
+    error: ServiceError | OSError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One version of one model, as the server tells it. `shape` is (height, width, channels), None until it is read."""
+
+    name: str
+    version: int
+    state: State
+    latest: bool
+    reason: str
+    digest: str
+    shape: tuple[int, int, int] | None
+    labels: tuple[str, ...]
+    task: str
+    provider: str
+    tuning: Tuning | None
+    load_s: float
+    facts: dict[str, str]
+
+
+def to_info(model: pb.Model) -> ModelInfo:
+    """The SDK's view of a model on the wire."""
+    size = model.input
+    return ModelInfo(
+        name=model.name,
+        version=model.version,
+        state=_STATES[model.state],
+        latest=model.latest,
+        reason=model.reason,
+        digest=model.digest,
+        shape=(size.height, size.width, size.channels) if model.HasField("input") else None,
+        labels=tuple(model.labels),
+        task=model.task,
+        provider=model.provider,
+        tuning=to_tuning(model.tuning) if model.HasField("tuning") else None,
+        load_s=model.load_seconds,
+        facts=dict(model.facts),
+    )

@@ -6,27 +6,49 @@ colour model takes grey ones by replication. Of animations the first frame count
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from service.core import jpeg, raster
-from service.core.errors import InvalidInput
-from service.core.image_header import Format, Header, Limits, check_size, damage, inspect, open_file, sniff
+from service.core.errors import BadImage, InvalidInput
+from service.core.image_header import Format, Header, Limits, check_size, sniff
+from service.core.resize import Box, Pixels, Size, resize
 from service.core.spec import Interpolation, Spec
 
 __all__ = ["Format", "Header", "Limits", "decode", "inspect", "prepare"]
 
-Pixels = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
-Size = tuple[int, int]
+#: What parsers and decoders raise on damaged files, beside `OSError`: found by fuzzing them.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
-_FILTERS: dict[Interpolation, Image.Resampling] = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+
+def inspect(data: bytes, limits: Limits) -> Header:
+    """Read format and size and hold them against `limits`, without decoding a pixel; raises `BadImage`."""
+    format_ = sniff(data, limits)
+    with _damage_is_bad_image(format_):
+        width, height = jpeg.read_frame(data).size if format_ == "JPEG" else raster.read_size(data, format_)
+    check_size(width, height, limits)
+    return Header(format_, width, height)
 
 
 def decode(data: bytes, spec: Spec, limits: Limits) -> Pixels:
@@ -40,12 +62,18 @@ def decode(data: bytes, spec: Spec, limits: Limits) -> Pixels:
 
 def _decode(data: bytes, limits: Limits, *, grey: bool) -> Pixels:
     format_ = sniff(data, limits)
-    with damage(format_):
+    with _damage_is_bad_image(format_):
         if format_ == "JPEG":
-            frame = jpeg.read_frame(data)
-            check_size(frame.width, frame.height, limits)
-            return jpeg.decode(data, frame, grey=grey)
-        return raster.decode(open_file(data, format_, limits))
+            return jpeg.decode(data, limits, grey=grey)
+        return raster.decode(data, format_, limits)
+
+
+@contextmanager
+def _damage_is_bad_image(format_: Format) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise BadImage("image", f"must be a complete, undamaged {format_} file", error) from error
 
 
 def prepare(pixels: Pixels, spec: Spec) -> Pixels:
@@ -66,14 +94,16 @@ def prepare(pixels: Pixels, spec: Spec) -> Pixels:
 def _fit(pixels: Pixels, spec: Spec) -> Pixels:
     height, width, _ = pixels.shape
     target = (spec.width, spec.height)
-    how = _FILTERS[spec.preprocess.interpolation]
+    interpolation = spec.preprocess.interpolation
     match spec.preprocess.resize:
         case "stretch":
-            return _resample(pixels, (0, 0, width, height), target, how)
+            return resize(pixels, (0, 0, width, height), target, interpolation)
         case "crop":
-            return _resample(pixels, _crop_box((width, height), target, spec.preprocess.crop_fraction), target, how)
+            return resize(
+                pixels, _crop_box((width, height), target, spec.preprocess.crop_fraction), target, interpolation
+            )
         case "pad":
-            return _pad(pixels, target, how, spec.preprocess.background)
+            return _pad(pixels, target, interpolation, spec.preprocess.background)
 
 
 def _crop_box(size: Size, target: Size, fraction: float) -> Box:
@@ -84,22 +114,13 @@ def _crop_box(size: Size, target: Size, fraction: float) -> Box:
     return (left, top, size[0] - left, size[1] - top)
 
 
-def _pad(pixels: Pixels, target: Size, how: Image.Resampling, background: int) -> Pixels:
+def _pad(pixels: Pixels, target: Size, interpolation: Interpolation, background: int) -> Pixels:
     height, width, channels = pixels.shape
     scale = min(target[0] / width, target[1] / height)
     fit_width, fit_height = max(1, round(width * scale)), max(1, round(height * scale))
     left, top = (target[0] - fit_width) // 2, (target[1] - fit_height) // 2
     canvas = np.full((target[1], target[0], channels), background, np.uint8)
-    canvas[top : top + fit_height, left : left + fit_width] = _resample(
-        pixels, (0, 0, width, height), (fit_width, fit_height), how
+    canvas[top : top + fit_height, left : left + fit_width] = resize(
+        pixels, (0, 0, width, height), (fit_width, fit_height), interpolation
     )
     return canvas
-
-
-def _resample(pixels: Pixels, box: Box, size: Size, how: Image.Resampling) -> Pixels:
-    """Resize what lies in `box` only; its result equals resizing the whole picture and cropping then."""
-    height, width, channels = pixels.shape
-    if size == (width, height) and box == (0, 0, width, height):
-        return pixels
-    image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
-    return np.asarray(image.resize(size, how, box)).reshape(size[1], size[0], channels)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from service.core import exif
 from service.core.errors import BadImage
+from service.core.image_header import Limits, check_size
 
 Pixels = NDArray[np.uint8]
 
@@ -37,6 +38,11 @@ class Frame:
     height: int
     components: int
     orientation: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width, self.height
 
 
 def read_frame(data: bytes) -> Frame:
@@ -82,12 +88,16 @@ def _read_size(data: bytes, marker: int, start: int) -> tuple[int, int, int]:
     return width, height, components
 
 
-def decode(data: bytes, frame: Frame, *, grey: bool) -> Pixels:
-    """Decode upright pixels [height, width, 1 or 3]; raises `ValueError` when the file is damaged.
+def decode(data: bytes, limits: Limits, *, grey: bool) -> Pixels:
+    """Decode upright pixels [height, width, 1 or 3].
 
     A grey file gives one channel. A colour file gives one when `grey`: its own Y, which is ITU-R 601 luma (JFIF), so
     that no colour is computed only to be thrown away.
+
+    Raises `BadImage` when the size breaks `limits`, else as `read_frame`; `ValueError` when the file is damaged.
     """
+    frame = read_frame(data)
+    check_size(*frame.size, limits)
     if frame.components == 4:
         pixels = _decode_cmyk(data)
     else:

@@ -1,0 +1,130 @@
+"""Tap sessions: a second ONNX Runtime session that also gives intermediate tensors. The serving session never does.
+
+A tensor that is fetched cannot be fused away, so tapping changes what ONNX Runtime does with its neighbours; that is
+why these sessions are apart, and why their logits are compared with the serving session's. Each holds only the nodes
+that its tensors need: ONNX Runtime computes everything in a graph whatever is fetched (onnxruntime#16013).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from service.core.errors import EngineFailed
+from service.core.graph import Array
+from service.core.spec import INPUT_NAME
+from service.core.tuning import Setting
+from service.engine import graph
+from service.engine.session import RUNTIME_ERRORS, open_session, quiet_options
+
+
+class Kernels(Enum):
+    """Which arithmetic a tap session uses."""
+
+    REFERENCE = "reference"  #: CPU, fp32, no fusion beyond constant folding and the like: the graph as it is written
+    AS_SERVED = "as served"  #: the provider, precision and optimisation of the serving session
+
+
+@dataclass(frozen=True, slots=True)
+class TapSource:
+    """What tap sessions of one model version are built from.
+
+    `read` gives the bytes of the model file whose SHA-256 is `digest`; `setting` is how it is served.
+    """
+
+    digest: str
+    setting: Setting
+    read: Callable[[], bytes]
+
+
+class TapSession:
+    """One session and the tensors that it gives. Thread-safe."""
+
+    def __init__(self, session: ort.InferenceSession, tensors: tuple[str, ...], size_bytes: int) -> None:
+        self.tensors = tensors
+        self.size_bytes = size_bytes  #: of the cut model file; the session's own copy of the weights is about as large
+        self._session = session
+
+    def run(self, batch: NDArray[np.uint8]) -> Mapping[str, Array]:
+        """Pixels [N, height, width, channels] -> every tensor, [N, ...]. Blocks. Raises `EngineFailed`."""
+        try:
+            values = self._session.run(list(self.tensors), {INPUT_NAME: batch})
+        except RUNTIME_ERRORS as error:
+            raise EngineFailed(f"ONNX Runtime failed on the tapped graph: {error}") from error
+        return dict(zip(self.tensors, values, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A session, and what building it took, in seconds: 0 when it was there."""
+
+    session: TapSession
+    build_s: float
+
+
+class TapSessions:
+    """Tap sessions by model file, kernels and tensors. The least recently used leave beyond `max_bytes`."""
+
+    def __init__(self, max_bytes: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._max_bytes = max_bytes
+        self._now = now
+        self._kept: OrderedDict[tuple[str, Kernels, tuple[str, ...]], TapSession] = OrderedDict()
+        # Builds are serial: two at once would take memory twice and cores from serving.
+        self._building = threading.Lock()
+
+    @property
+    def size_bytes(self) -> int:
+        """What the kept sessions hold."""
+        return sum(session.size_bytes for session in self._kept.values())
+
+    def get(self, source: TapSource, tensors: Sequence[str], kernels: Kernels) -> Built:
+        """The session that gives `tensors`, built if need be. Blocks. Raises `Refused` or `InvalidInput`."""
+        key = (source.digest, kernels, tuple(sorted(set(tensors))))
+        with self._building:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return Built(self._kept[key], 0.0)
+            started = self._now()
+            self._kept[key] = session = _build(source, key[2], kernels)
+            self._evict()
+            return Built(session, self._now() - started)
+
+    def forget(self, digest: str) -> None:
+        """Drop the sessions of one model file."""
+        with self._building:
+            for key in [key for key in self._kept if key[0] == digest]:
+                del self._kept[key]
+
+    def _evict(self) -> None:
+        while self.size_bytes > self._max_bytes and len(self._kept) > 1:
+            self._kept.popitem(last=False)
+
+
+def _build(source: TapSource, tensors: tuple[str, ...], kernels: Kernels) -> TapSession:
+    model = graph.tapped(graph.parse(source.read()), tensors)
+    if kernels is Kernels.AS_SERVED:
+        session = open_session(model, replace(source.setting, lanes=1, intra_op_threads=1))
+    else:
+        session = _reference(model)
+    return TapSession(session, tensors, len(model))
+
+
+def _reference(model: bytes) -> ort.InferenceSession:
+    options = quiet_options()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # A tap session runs now and then on pictures of one size: keeping its buffers would only hold memory.
+    options.enable_cpu_mem_arena = False
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except RUNTIME_ERRORS as error:
+        raise EngineFailed(f"ONNX Runtime cannot load the tapped graph: {error}") from error

@@ -1,0 +1,1 @@
+"""Looking into a served model: layers, feature maps, the arithmetic of one unit."""

@@ -40,6 +40,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self._bounds = bounds
         prefix = uuid.uuid4().hex[:8]
         self._ids = (f"{prefix}-{number}" for number in itertools.count(1))
+        self.in_flight = 0  #: pictures whose callers wait
 
     @guarded
     async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
@@ -100,15 +101,19 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         except InvalidInput:
             self._emit(RequestDone("", method, Code.INVALID, 0.0))
             raise
-        return await self._inside.classify(
-            id=request.id or next(self._ids),
-            model=request.model,
-            version=request.version,
-            image=request.image,
-            options=options,
-            deadline=deadline,
-            method=method,
-        )
+        self.in_flight += 1
+        try:
+            return await self._inside.classify(
+                id=request.id or next(self._ids),
+                model=request.model,
+                version=request.version,
+                image=request.image,
+                options=options,
+                deadline=deadline,
+                method=method,
+            )
+        finally:
+            self.in_flight -= 1
 
 
 def _deadline(context: Context) -> float:

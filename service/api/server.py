@@ -36,9 +36,8 @@ class GrpcServer:
     def __init__(self, settings: GrpcSettings, inside: Classifying, catalog: ModelCatalog, emit: Emit) -> None:
         self._server = grpc.aio.server(options=_options(settings))
         self._health = health.aio.HealthServicer()
-        classifier_pb2_grpc.add_ClassifierServicer_to_server(
-            ClassifierServicer(inside, emit, settings.bounds), self._server
-        )
+        self._classifier = ClassifierServicer(inside, emit, settings.bounds)
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(self._classifier, self._server)
         models_pb2_grpc.add_ModelsServicer_to_server(ModelsServicer(catalog), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (CLASSIFIER, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -54,6 +53,10 @@ class GrpcServer:
         await self.set_serving(serving=False)
         await self._server.start()
         return port
+
+    def in_flight(self) -> int:
+        """Pictures whose callers wait just now."""
+        return self._classifier.in_flight
 
     async def set_serving(self, *, serving: bool) -> None:
         """Tell health checks whether pictures may be sent. `Models` answers as soon as the server listens."""

@@ -1,0 +1,72 @@
+"""Histograms whose observations cost an append: they are counted in bulk, when scraped or when many wait.
+
+`prometheus_client` takes about 1.7 us for one observation, of which every request has four; a streamed request costs
+the server about 40 us in all. Appending to a deque takes 0.05 us, counting with numpy about as much.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+#: What may wait to be counted, per series: bounds memory when nobody scrapes.
+MAX_PENDING = 8192
+
+
+class BulkHistogram(Collector):
+    """One histogram family. `bounds` are the upper bounds of its buckets, ascending, without infinity. Thread-safe."""
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labels = labels
+        self._bounds = np.asarray(bounds)
+        self._series: dict[tuple[str, ...], _Series] = {}
+        self._creating = threading.Lock()
+
+    def observe(self, labels: tuple[str, ...], values: Iterable[float]) -> None:
+        """Add `values` to the series of `labels`."""
+        series = self._series.get(labels) or self._create(labels)
+        series.pending.extend(values)
+        if len(series.pending) > MAX_PENDING:
+            series.count()
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The family as it stands, for a scrape."""
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        for labels, series in list(self._series.items()):
+            counts, total = series.count()
+            names = [*map(floatToGoString, self._bounds), "+Inf"]
+            family.add_metric(labels, list(zip(names, np.cumsum(counts).astype(float), strict=True)), total)
+        yield family
+
+    def _create(self, labels: tuple[str, ...]) -> _Series:
+        with self._creating:
+            return self._series.setdefault(labels, _Series(self._bounds))
+
+
+class _Series:
+    """The counts of one set of label values, and what is not counted yet."""
+
+    def __init__(self, bounds: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+        self.pending: deque[float] = deque()
+        self._bounds = bounds
+        self._counts = np.zeros(len(bounds) + 1, np.int64)
+        self._sum = 0.0
+        self._counting = threading.Lock()
+
+    def count(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], float]:
+        """Count what is pending; returns the observations per bucket, the last one unbounded, and their sum."""
+        with self._counting:
+            # Lanes append meanwhile: popping one by one loses nothing, where swapping the deque could.
+            values = np.array([self.pending.popleft() for _ in range(len(self.pending))])
+            # A bound belongs to its bucket ("le"), hence side="left".
+            self._counts += np.bincount(self._bounds.searchsorted(values, side="left"), minlength=len(self._counts))
+            self._sum += float(values.sum())
+            return self._counts.copy(), self._sum

@@ -1,0 +1,69 @@
+"""Logs: structlog for everything, the standard library's loggers included."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import Processor
+
+from service.core.events import BatchBisected, Event, ModelChanged, ProviderFellBack
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "json", "console"]
+
+_log = structlog.get_logger("vitrine.events")
+
+
+def configure(level: Level, style: Format) -> None:
+    """Send all logs to stderr, as JSON lines or for people; "auto" is for people when stderr is a terminal."""
+    readable = style == "console" or (style == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # The console renderer draws tracebacks itself; JSON needs them as text.
+    last: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if readable
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def log_event(event: Event) -> None:
+    """Log the events that an operator reads; those of single requests are metrics only."""
+    match event:
+        case ModelChanged(state="failed"):
+            _log.error("model failed", model=str(event.model), reason=event.reason, took_s=round(event.took_s, 3))
+        case ModelChanged():
+            known = {"provider": event.provider, "reason": event.reason, "took_s": round(event.took_s, 3)}
+            _log.info(f"model {event.state}", model=str(event.model), **{k: v for k, v in known.items() if v})
+        case ProviderFellBack():
+            _log.warning(
+                "provider fell back", model=str(event.model), wanted=event.wanted, used=event.used, reason=event.reason
+            )
+        case BatchBisected():
+            _log.warning("batch failed, halved", model=str(event.model), size=event.size, error=event.error)

@@ -1,0 +1,208 @@
+"""What the events mean in Prometheus' terms."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from service.core.events import (
+    BatchBisected,
+    BatchRan,
+    Dropped,
+    Event,
+    ModelChanged,
+    ProviderFellBack,
+    Rejected,
+    RequestDone,
+)
+from service.core.messages import ModelKey
+from service.core.ports import Depth
+from service.telemetry.histograms import BulkHistogram
+
+#: The model label of requests for a model that is not there: what callers make up must not become series.
+UNKNOWN = "unknown"
+LATENCY_BOUNDS_S = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
+    *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+RequestLabels = tuple[str, str, str]  #: model, method, code
+
+
+class Metrics:
+    """Counts events; `emit` may be called from any thread.
+
+    `watch` adds what is read at each scrape instead of counted.
+    """
+
+    def __init__(self, version: str) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        Info("vitrine_build", "What runs here", registry=registry).info(
+            {"version": version, "python": platform.python_version()}
+        )
+        self._requests = Counter(
+            "vitrine_requests", "Classifications that ended", ["model", "method", "code"], registry=registry
+        )
+        self._requests_by: dict[RequestLabels, Callable[[], None]] = {}
+        self._latency = BulkHistogram(
+            "vitrine_latency_seconds",
+            "Time of one classification, in all and by stage; compute is the run of the batch it was part of",
+            ["model", "stage"],
+            LATENCY_BOUNDS_S,
+        )
+        registry.register(self._latency)
+        self._sizes = BulkHistogram("vitrine_batch_size", "Pictures in one batch", ["model"], BATCH_BOUNDS)
+        registry.register(self._sizes)
+        self._rejected = Counter(
+            "vitrine_rejected", "Requests shed at admission", ["model", "reason"], registry=registry
+        )
+        self._dropped = Counter(
+            "vitrine_dropped",
+            "Queued requests that were not computed: expired, or their caller had left",
+            ["model", "stage", "cause"],
+            registry=registry,
+        )
+        self._bisected = Counter(
+            "vitrine_batches_bisected", "Batches that failed as a whole and were halved", ["model"], registry=registry
+        )
+        self._models = ModelSeries(registry)
+
+    def watch(self, depth: Callable[[ModelKey], Depth], in_flight: Callable[[], int]) -> None:
+        """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
+        self._registry.register(_Watched(self._models.ready, depth, in_flight))
+
+    def emit(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case RequestDone():
+                self._request(event)
+            case BatchRan():
+                self._batch(event)
+            case Rejected():
+                self._rejected.labels(event.model or UNKNOWN, event.reason.value).inc()
+            case Dropped():
+                cause = "expired" if event.expired else "cancelled"
+                self._dropped.labels(event.model.name, event.stage, cause).inc()
+            case BatchBisected():
+                self._bisected.labels(event.model.name).inc()
+            case ModelChanged():
+                self._models.change(event)
+            case ProviderFellBack():
+                self._models.fall_back(event)
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics and their content type, in the format that the `Accept` header asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _request(self, event: RequestDone) -> None:
+        model = event.model or UNKNOWN
+        labels = (model, event.method, event.code.value if event.code else "OK")
+        count = self._requests_by.get(labels)
+        if count is None:
+            # `labels()` costs as much as the counting itself, so each series is looked up once.
+            count = self._requests_by[labels] = self._requests.labels(*labels).inc
+        count()
+        self._latency.observe((model, "total"), (event.took_s,))
+
+    def _batch(self, event: BatchRan) -> None:
+        model = event.model.name
+        self._sizes.observe((model,), (event.size,))
+        self._latency.observe((model, "queue"), event.queue_s)
+        self._latency.observe((model, "decode"), event.decode_s)
+        self._latency.observe((model, "compute"), (event.compute_s,) * event.size)
+
+
+class ModelSeries:
+    """What is told about each version while it is loaded."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._states: dict[ModelKey, str] = {}
+        self._state = Gauge(
+            "vitrine_model_state",
+            "1 for the state that the version is in",
+            ["model", "version", "state"],
+            registry=registry,
+        )
+        self._provider = Gauge(
+            "vitrine_model_provider_info",
+            "1 for what the version runs on",
+            ["model", "version", "provider"],
+            registry=registry,
+        )
+        self._load = Gauge(
+            "vitrine_model_load_seconds",
+            "From asking for the version to ready",
+            ["model", "version"],
+            registry=registry,
+        )
+        self._failures = Counter(
+            "vitrine_model_load_failures", "Versions that could not be loaded", ["model"], registry=registry
+        )
+        self._fallback = Gauge(
+            "vitrine_provider_fallback_info",
+            "1 for a version that does not run on the preferred provider",
+            ["model", "version", "wanted", "used"],
+            registry=registry,
+        )
+
+    def ready(self) -> list[ModelKey]:
+        """The versions that answer."""
+        return [key for key, state in list(self._states.items()) if state == "ready"]
+
+    def change(self, event: ModelChanged) -> None:
+        """A version entered another state; one that is not loaded any more has no series."""
+        version = (event.model.name, str(event.model.version))
+        if before := self._states.pop(event.model, None):
+            self._state.remove(*version, before)
+        if event.state in {"available", "unloaded"}:
+            for gauge in (self._load, self._provider, self._fallback):
+                gauge.remove_by_labels({"model": version[0], "version": version[1]})
+            return
+        self._states[event.model] = event.state
+        self._state.labels(*version, event.state).set(1)
+        if event.state == "ready":
+            self._load.labels(*version).set(event.took_s)
+            self._provider.labels(*version, event.provider).set(1)
+        if event.state == "failed":
+            self._failures.labels(event.model.name).inc()
+
+    def fall_back(self, event: ProviderFellBack) -> None:
+        """A version runs on something else than what was preferred."""
+        self._fallback.labels(event.model.name, str(event.model.version), event.wanted, event.used).set(1)
+
+
+class _Watched(Collector):
+    """Gauges that are read when they are scraped."""
+
+    def __init__(
+        self,
+        ready: Callable[[], list[ModelKey]],
+        depth: Callable[[ModelKey], Depth],
+        in_flight: Callable[[], int],
+    ) -> None:
+        self._ready = ready
+        self._depth = depth
+        self._in_flight = in_flight
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["model", "version"]
+        entries = GaugeMetricFamily("vitrine_queue_entries", "Requests admitted and not yet answered", labels=labels)
+        size = GaugeMetricFamily("vitrine_queue_bytes", "Bytes of their pictures", labels=labels)
+        for key in self._ready():
+            depth = self._depth(key)
+            entries.add_metric([key.name, str(key.version)], depth.entries)
+            size.add_metric([key.name, str(key.version)], depth.bytes)
+        yield entries
+        yield size
+        yield GaugeMetricFamily(
+            "vitrine_requests_in_flight", "Classifications that callers wait for", value=self._in_flight()
+        )

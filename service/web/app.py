@@ -1,0 +1,43 @@
+"""What the HTTP port answers: probes, metrics, and an index of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from service.core.use_cases import ModelCatalog
+
+#: Takes an `Accept` header, returns the metrics and their content type.
+Render = Callable[[str], tuple[bytes, str]]
+#: Whether requests may be sent, and why not.
+Ready = Callable[[], tuple[bool, str]]
+
+
+def create_app(version: str, catalog: ModelCatalog, ready: Ready, render: Render) -> Starlette:
+    """The application; `ready` decides `/readyz`, `render` writes `/metrics`."""
+
+    async def index(_request: Request) -> Response:
+        models = [
+            {"name": status.key.name, "version": status.key.version, "state": status.state, "latest": status.latest}
+            for status in catalog.list()
+        ]
+        return JSONResponse({"name": "vitrine", "version": version, "models": models, "paths": list(handlers)})
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("live\n")
+
+    async def readyz(_request: Request) -> Response:
+        is_ready, reason = ready()
+        return PlainTextResponse("ready\n") if is_ready else PlainTextResponse(f"not ready: {reason}\n", 503)
+
+    async def metrics(request: Request) -> Response:
+        body, content_type = render(request.headers.get("accept", ""))
+        # As a header, since starlette would add a charset to the media type that Prometheus' type has already.
+        return Response(body, headers={"content-type": content_type})
+
+    handlers = {"/": index, "/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+    return Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])

@@ -1,0 +1,59 @@
+"""uvicorn on the event loop that is already running, without its signal handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from service.core.errors import Refused
+
+
+class HttpServer:
+    """Serves `app` on `host` and `port`, 0 for any free one."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listen, and return the port; raises `Refused` when the address cannot be had."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        try:
+            listening = socket.create_server((self._host, self._port), family=family)
+        except OSError as error:
+            raise Refused(f"http: cannot listen on {self._host}:{self._port}: {error}") from error
+        self._serving = asyncio.create_task(self._server.serve([listening]))
+        await self._server.listening.wait()
+        port: int = listening.getsockname()[1]
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new connections, wait up to `grace_s` seconds for the answers under way."""
+        if self._serving is None:
+            return
+        self._server.config.timeout_graceful_shutdown = math.ceil(grace_s)
+        self._server.should_exit = True
+        await self._serving
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the process, not to its HTTP port."""
+        yield

@@ -1,0 +1,154 @@
+"""Events become metrics; what is read is Prometheus' own text."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.core.errors import Code, Reason
+from service.core.events import (
+    BatchBisected,
+    BatchRan,
+    Dropped,
+    Event,
+    ModelChanged,
+    ProviderFellBack,
+    Rejected,
+    RequestDone,
+)
+from service.core.messages import ModelKey
+from service.core.ports import Depth
+from service.telemetry.metrics import Metrics
+
+DIGITS = ModelKey("digits", 3)
+
+
+def scraped(metrics: Metrics) -> dict[str, float]:
+    """Samples by name and labels, e.g. `up{job="a"}`."""
+    body, _ = metrics.render()
+    return {
+        sample.name + "".join(f" {key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+def after(*events: Event) -> dict[str, float]:
+    metrics = Metrics("1.2.3")
+    for event in events:
+        metrics.emit(event)
+    return scraped(metrics)
+
+
+def test_requests_are_counted_by_model_method_and_code() -> None:
+    """Successes and failures are series of one counter."""
+    samples = after(
+        RequestDone("digits", "Classify", None, 0.002),
+        RequestDone("digits", "Classify", None, 0.003),
+        RequestDone("digits", "ClassifyStream", Code.TOO_LATE, 0.5),
+    )
+
+    assert samples["vitrine_requests_total code=OK method=Classify model=digits"] == 2
+    assert samples["vitrine_requests_total code=TOO_LATE method=ClassifyStream model=digits"] == 1
+    assert samples["vitrine_latency_seconds_count model=digits stage=total"] == 3
+
+
+def test_names_that_callers_make_up_share_one_series() -> None:
+    """A request for a model that is not there must not add a label value."""
+    samples = after(RequestDone("", "Classify", Code.NOT_FOUND, 0.0), Rejected("", Reason.FULL))
+
+    assert samples["vitrine_requests_total code=NOT_FOUND method=Classify model=unknown"] == 1
+    assert samples["vitrine_rejected_total model=unknown reason=FULL"] == 1
+
+
+def test_a_batch_tells_the_stages_of_each_of_its_requests() -> None:
+    """Queue and decode are per picture; compute is the batch's run, counted for every picture in it."""
+    samples = after(BatchRan(DIGITS, "cpu fp32", 2, (0.001, 0.002), (0.0001, 0.0002), 0.004))
+
+    assert samples["vitrine_latency_seconds_count model=digits stage=queue"] == 2
+    assert samples["vitrine_latency_seconds_sum model=digits stage=queue"] == 0.003
+    assert samples["vitrine_latency_seconds_count model=digits stage=decode"] == 2
+    assert samples["vitrine_latency_seconds_sum model=digits stage=compute"] == 0.008
+    assert samples["vitrine_batch_size_bucket le=2.0 model=digits"] == 1
+    assert samples["vitrine_batch_size_bucket le=1.0 model=digits"] == 0
+
+
+def test_work_that_was_shed_says_why() -> None:
+    """Rejected, expired, cancelled and halved are told apart."""
+    samples = after(
+        Rejected("digits", Reason.BYTES),
+        Dropped(DIGITS, "queue", expired=True),
+        Dropped(DIGITS, "compute", expired=False),
+        BatchBisected(DIGITS, 4, "out of memory"),
+    )
+
+    assert samples["vitrine_rejected_total model=digits reason=BYTES"] == 1
+    assert samples["vitrine_dropped_total cause=expired model=digits stage=queue"] == 1
+    assert samples["vitrine_dropped_total cause=cancelled model=digits stage=compute"] == 1
+    assert samples["vitrine_batches_bisected_total model=digits"] == 1
+
+
+def test_a_version_is_in_one_state() -> None:
+    """Loading is over when it is ready; load time and provider come with it."""
+    samples = after(
+        ModelChanged(DIGITS, "loading"), ModelChanged(DIGITS, "ready", took_s=1.5, provider="openvino bf16")
+    )
+
+    assert samples["vitrine_model_state model=digits state=ready version=3"] == 1
+    assert "vitrine_model_state model=digits state=loading version=3" not in samples
+    assert samples["vitrine_model_load_seconds model=digits version=3"] == 1.5
+    assert samples["vitrine_model_provider_info model=digits provider=openvino bf16 version=3"] == 1
+
+
+def test_a_failed_version_is_counted() -> None:
+    """And stays visible in its state."""
+    samples = after(ModelChanged(DIGITS, "loading"), ModelChanged(DIGITS, "failed", reason="digest"))
+
+    assert samples["vitrine_model_state model=digits state=failed version=3"] == 1
+    assert samples["vitrine_model_load_failures_total model=digits"] == 1
+
+
+def test_a_fallback_is_visible_while_the_version_is_loaded() -> None:
+    """Never silently slow, and no trace of what is gone."""
+    loaded: list[Event] = [
+        ModelChanged(DIGITS, "loading"),
+        ProviderFellBack(DIGITS, "openvino", "cpu", "not installed"),
+        ModelChanged(DIGITS, "ready", took_s=1.0, provider="cpu fp32"),
+    ]
+    name = "vitrine_provider_fallback_info model=digits used=cpu version=3 wanted=openvino"
+
+    assert after(*loaded)[name] == 1
+    gone = after(*loaded, ModelChanged(DIGITS, "unloading"), ModelChanged(DIGITS, "available"))
+    assert not [name for name in gone if "model=digits" in name]
+
+
+def test_queue_depth_is_read_at_the_scrape() -> None:
+    """Gauges show what is there at that moment, for the versions that are ready."""
+    metrics = Metrics("1.2.3")
+    depths = {DIGITS: Depth(2, 2048)}
+    metrics.watch(lambda key: depths[key], lambda: 7)
+    metrics.emit(ModelChanged(DIGITS, "ready"))
+    before = scraped(metrics)
+    depths[DIGITS] = Depth(5, 4096)
+    later = scraped(metrics)
+
+    assert before["vitrine_queue_entries model=digits version=3"] == 2
+    assert later["vitrine_queue_entries model=digits version=3"] == 5
+    assert later["vitrine_queue_bytes model=digits version=3"] == 4096
+    assert later["vitrine_requests_in_flight"] == 7
+
+
+def test_what_runs_is_told() -> None:
+    """The build's version is a label of a constant metric."""
+    body, content_type = Metrics("1.2.3").render()
+
+    assert b'vitrine_build_info{python="' in body
+    assert b'version="1.2.3"' in body
+    assert content_type.startswith("text/plain")
+
+
+def test_the_scraper_chooses_the_format() -> None:
+    """Prometheus asks for OpenMetrics and gets it."""
+    body, content_type = Metrics("1.2.3").render("application/openmetrics-text; version=1.0.0")
+
+    assert body.endswith(b"# EOF\n")
+    assert content_type.startswith("application/openmetrics-text")

@@ -1,13 +1,65 @@
-# Every command a person or CI needs. Each target installs what it needs itself.
+# Every command that a person or CI needs. Each target installs what it needs into .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-# onnxruntime's builds own the same module, so an environment holds exactly one: OpenVINO's on x86-64, plain elsewhere.
+BIN := .venv/bin
+# ONNX Runtime's builds own the same module, so an environment holds exactly one: OpenVINO's on x86-64, plain elsewhere.
 RUNTIME := $(if $(filter x86_64 amd64,$(shell uname -m)),openvino,cpu)
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -c deploy/constraints.txt
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --constraint deploy/constraints.txt
+PINS := pyproject.toml deploy/constraints.txt
 
-.PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# What serving needs, and no more: no torch.
+.venv/.serve: $(BIN)/python $(PINS)
+	$(PIP) --editable '.[$(RUNTIME)]'
+	@touch $@
+
+# What developers need: training, photographs, tests, linters.
+.venv/.develop: .venv/.serve
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[$(RUNTIME),train,photos,develop]'
+	@touch $@
+
+setup: .venv/.develop ## install everything a developer needs
+
+run: .venv/.serve ## serve the shipped models, classify a few real pictures, and keep serving
+	@BIN=$(BIN) deploy/run.sh
+
+lint: setup ## ruff, mypy --strict, import-linter, and whether generated code is up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory proto
+	git diff --exit-code -- service/rpc/pb
+
+test: lint ## everything that must hold: lint, then all tests with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=json:.coverage.json
+	$(BIN)/python -m tests.coverage_floors .coverage.json
+
+bench: setup ## measure speed, memory and start-up; writes docs/bench.md and its plots
+	$(BIN)/python -m tests.bench
+
+proto: setup ## regenerate service/rpc/pb from proto/
+	$(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto -I $(BIN)/../lib/python3*/site-packages \
+		--python_out=. --pyi_out=. --grpc_python_out=. \
+		$(patsubst proto/%,service/rpc/pb/%,$(wildcard proto/vitrine/v1/*.proto))
+
+train-digits: setup ## fetch MNIST, train the shipped digits model, publish it into runs/models
+	$(BIN)/vitrine-model data mnist
+	$(BIN)/vitrine-model train model/recipes/digits.toml --run-dir runs/digits
+	$(BIN)/vitrine-model publish runs/digits --models runs/models
+
+photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serve it
+	$(BIN)/vitrine-model photos --models runs/models
+	MODELS=runs/models BIN=$(BIN) deploy/run.sh
+
+clean: ## remove what the targets made, but not runs/ and data/
+	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+
+.PHONY: help setup run lint test bench proto train-digits photos clean

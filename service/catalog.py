@@ -20,10 +20,10 @@ class Store(Protocol):
     """Versions on disk. All calls may block."""
 
     def versions(self) -> Mapping[str, tuple[int, ...]]:
-        """Version numbers by model name, ascending."""
+        """Version numbers by model name, ascending; raises `ServiceError` when the store cannot be read."""
 
     def fingerprint(self, key: ModelKey) -> object:
-        """Something that changes when the version's files do."""
+        """Something that changes when the version's files do; raises `NoSuchModel`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Catalog:
     # What changes it
 
     async def follow(self) -> None:
-        """Bring what is served in line with what is stored, once. Raises `OSError` when the store cannot be read."""
+        """Bring what is served in line with what is stored, once. Raises `ServiceError` when it cannot be read."""
         async with self._changing:
             await self._scan()
             for name, versions in self._stored.items():
@@ -162,8 +162,9 @@ class Catalog:
         started = time.monotonic()
         self._failures.pop(key, None)
         self._enter(ModelStatus(key, "loading"))
-        fingerprint = await asyncio.to_thread(self._store.fingerprint, key)
+        fingerprint: object = None
         try:
+            fingerprint = await asyncio.to_thread(self._store.fingerprint, key)
             engine = await asyncio.to_thread(self._open_engine, key)
         except ServiceError as error:
             failed = ModelStatus(key, "failed", reason=str(error), load_s=time.monotonic() - started)

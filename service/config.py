@@ -33,8 +33,8 @@ class Config(BaseSettings):
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("auto",), description="execution providers in order of preference (cuda,openvino,cpu), or auto"
     )
-    precision: Literal["fast", "exact"] = Field(
-        "fast", description="exact: fp32 only; fast: any precision whose answers agree on the stored samples"
+    precision: Literal["auto", "exact", "bf16", "fp16"] = Field(
+        "auto", description="exact: fp32 only; auto: the fastest whose answers agree on the stored samples"
     )
     lanes: Positive | None = Field(None, description="threads that compute, for each model; measured when unset")
     intra_op_threads: Positive | None = Field(None, description="threads within one lane's session; measured if unset")

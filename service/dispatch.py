@@ -32,11 +32,11 @@ class Dispatcher:
         self._limits = limits
         self._emit = emit
         self._now = now
-        self._closed = False
+        self.closed = False
 
     def close(self) -> None:
         """Refuse whatever comes from now on; what is in flight goes on."""
-        self._closed = True
+        self.closed = True
 
     async def classify(
         self, *, id: str, model: str, version: int, image: bytes, options: Options, deadline: float, method: str
@@ -64,6 +64,6 @@ class Dispatcher:
             self._emit(RequestDone(known, method, code, self._now() - started))
 
     def _admit(self, model: str, version: int) -> ModelKey:
-        if self._closed:
+        if self.closed:
             raise NotReady("the server is shutting down")
         return self._resolve(model, version)

@@ -31,8 +31,11 @@ class Worker:
     async def drain(self) -> None:
         """Close the line, answer what is in it, and end the lanes."""
         self._work.close(self._model)
-        await asyncio.gather(*self._tasks)
+        # Unlike `gather`, `wait` leaves the lanes alone when whoever drains is cancelled.
+        done, _ = await asyncio.wait(self._tasks)
         self._threads.shutdown()
+        for task in done:
+            task.result()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

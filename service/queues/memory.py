@@ -32,10 +32,11 @@ class MemoryQueue:
 
     def close(self, model: ModelKey) -> None:
         """Admit no more; what is queued can still be leased, and idle lanes learn that nothing will come."""
-        line = self._lines[model]
-        line.closed = True
-        while line.wake():
-            pass
+        line = self._lines.get(model)
+        if line:
+            line.closed = True
+            while line.wake():
+                pass
 
     def depth(self, model: ModelKey) -> Depth:
         """Entries and bytes admitted and not yet answered."""

@@ -56,6 +56,18 @@ class NoSuchModel(ServiceError):
     code = Code.NOT_FOUND
 
 
+class NoSuchLayer(ServiceError):
+    """The model has no layer under that name; the message names the nearest ones."""
+
+    code = Code.NOT_FOUND
+
+
+class OverBudget(ServiceError):
+    """The answer would be larger than allowed. The message says how large, and what would fit; waiting cannot help."""
+
+    code = Code.OVERLOADED
+
+
 class Refused(ServiceError):
     """The request is well formed, but the system's state or configuration rules it out."""
 

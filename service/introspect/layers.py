@@ -1,0 +1,60 @@
+"""The layers of one model version: its file read, its graph described, once per file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from service.core import windows
+from service.core.anatomy import describe
+from service.core.graph import Graph, TensorType
+from service.core.layers import LayerInfo
+from service.core.spec import Spec
+from service.engine import graph as files
+from service.engine.folding import surviving_tensors
+from service.engine.taps import Kernels, TapSessions, TapSource
+
+#: Tensors fetched at once while their types are found out.
+_PROBED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """A graph with the types of all its tensors, and its layers in the order in which they start."""
+
+    graph: Graph = field(repr=False)
+    layers: tuple[LayerInfo, ...]
+
+    @property
+    def names_modules(self) -> bool:
+        """Whether the file says which module calls it came from; else layers are named after ONNX nodes."""
+        return any(layer.named_by == "module" for layer in self.layers)
+
+
+def study(source: TapSource, spec: Spec, sessions: TapSessions) -> Anatomy:
+    """Read a model's file and describe its layers. Blocks: it reads, and loads the model once to see it optimised.
+
+    Raises `InvalidInput` for a file that cannot be read, `EngineFailed` for one that cannot be run.
+    """
+    data = source.read()
+    graph = _typed(files.read(data), lambda tensors: _probe(source, spec, sessions, tensors))
+    return Anatomy(graph, describe(graph, spec.layers, surviving_tensors(data)))
+
+
+def _typed(graph: Graph, probe: Callable[[list[str]], Iterable[tuple[str, TensorType]]]) -> Graph:
+    """The graph with the types that its file leaves out, read off a run on a blank picture."""
+    alive = windows.fields(graph)
+    unknown = [node.output for node in graph.nodes if node.output in alive and node.output not in graph.types]
+    for start in range(0, len(unknown), _PROBED):
+        graph = files.with_types(graph, probe(unknown[start : start + _PROBED]))
+    return graph
+
+
+def _probe(
+    source: TapSource, spec: Spec, sessions: TapSessions, tensors: list[str]
+) -> Iterable[tuple[str, TensorType]]:
+    session = sessions.get(source, tensors, Kernels.REFERENCE).session
+    values = session.run(np.zeros((1, *spec.shape), np.uint8))
+    return [(name, TensorType(value.dtype.name, value.shape[1:])) for name, value in values.items()]

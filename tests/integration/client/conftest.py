@@ -1,41 +1,15 @@
-"""A real server with a fake inside, on a thread of its own so that blocking clients can be tested too."""
+"""A server to talk to."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from service.api.classifier import Bounds
-from service.api.server import GrpcServer, GrpcSettings
-from tests.fakes import FakeCatalog, FakeClassifier
-
-
-@dataclass(frozen=True)
-class Running:
-    address: str
-    inside: FakeClassifier
-    catalog: FakeCatalog
-    loop: asyncio.AbstractEventLoop
+from tests.servers import Running, running_server
 
 
 @pytest.fixture
 def server() -> Iterator[Running]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    async def start() -> tuple[GrpcServer, Running]:
-        inside, catalog = FakeClassifier(), FakeCatalog()
-        server = GrpcServer(GrpcSettings("127.0.0.1:0", 1 << 20, Bounds()), inside, catalog, lambda _: None)
-        return server, Running(f"127.0.0.1:{await server.start()}", inside, catalog, loop)
-
-    started, running = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    yield running
-    asyncio.run_coroutine_threadsafe(started.stop(0), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with running_server() as running:
+        yield running

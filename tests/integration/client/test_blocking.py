@@ -12,7 +12,7 @@ import pytest
 
 from service.client import Client, Image
 from service.core.errors import BadImage
-from tests.integration.client.conftest import Running
+from tests.servers import Running
 
 
 @pytest.fixture

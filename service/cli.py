@@ -1,0 +1,80 @@
+"""The `vitrine` command. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Serve image classifiers over gRPC.")
+
+Server = Annotated[str, typer.Option(envvar="VITRINE_SERVER", help="gRPC address of the server, HOST:PORT")]
+LOCAL = "127.0.0.1:50051"
+
+#: Exit codes: some pictures failed; the command itself could not be done.
+FAILED, IMPOSSIBLE = 1, 2
+
+
+def main() -> None:
+    """Run a command; what is a caller's to mend is one line on stderr."""
+    from service.core.errors import ServiceError  # noqa: PLC0415 - on purpose, see above
+
+    try:
+        app()
+    except ServiceError as error:
+        print(f"vitrine: {error}", file=sys.stderr)  # noqa: T201 - a command speaks to its terminal
+        sys.exit(IMPOSSIBLE)
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(context: typer.Context) -> None:
+    """Serve the models of a folder; `vitrine serve --help` lists the options."""
+    from service.commands.serve import app as serving  # noqa: PLC0415
+
+    serving(context.args, prog_name="vitrine serve")
+
+
+@app.command()
+def models(
+    server: Server = LOCAL,
+    *,
+    tuning: Annotated[bool, typer.Option("--tuning", help="also show what was measured at load")] = False,
+) -> None:
+    """List what a server serves, in which state, and how fast."""
+    from service.commands.models import show  # noqa: PLC0415
+
+    show(server, tuning=tuning)
+
+
+@app.command()
+def version() -> None:
+    """Print the version and those of what it stands on."""
+    from service.commands.version import lines  # noqa: PLC0415
+
+    typer.echo("\n".join(lines()))
+
+
+@app.command()
+def classify(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH|DIR|-", help="pictures, folders, or - for paths on stdin")
+    ],
+    *,
+    model: Annotated[str, typer.Option(help="name of the model")],
+    server: Server = LOCAL,
+    model_version: Annotated[int, typer.Option(min=0, help="version of the model; 0 is the latest")] = 0,
+    top_k: Annotated[int, typer.Option(min=1, help="how many classes to return, best first")] = 5,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="leave out classes that score below this")] = 0.0,
+    form: Annotated[Literal["table", "jsonl", "csv"], typer.Option("--format", help="what to write")] = "table",
+    concurrency: Annotated[int, typer.Option(min=1, help="pictures in flight at once")] = 16,
+    timeout_s: Annotated[float, typer.Option(min=0.001, help="seconds for one picture, retries included")] = 30.0,
+    output: Annotated[Path | None, typer.Option(help="file to write to instead of stdout")] = None,
+) -> None:
+    """Classify pictures, folders of them, or paths from stdin. Exit code 1 when any of them failed."""
+    from service.commands.classify import Job, run  # noqa: PLC0415
+    from service.core.messages import Options  # noqa: PLC0415
+
+    job = Job(server, model, model_version, Options(top_k, min_score), form, concurrency, timeout_s, output)
+    raise typer.Exit(FAILED if run(job, paths) else 0)

@@ -1,0 +1,125 @@
+"""`vitrine classify`: pictures in, lines out, with bounded memory whatever their number."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import sys
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
+from rich.text import Text
+
+from service.client import AsyncClient, Result
+from service.commands.inputs import STDIN, count, each
+from service.commands.writers import Format, Write, writer
+from service.core.messages import Options
+
+#: File names need not be text; what is not becomes `\\udcff`, which JSON reads back as Python's own escape of the byte.
+UNPRINTABLE = "backslashreplace"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to ask of whom, and where the answers go: `output`, or stdout."""
+
+    server: str
+    model: str
+    version: int
+    options: Options
+    form: Format
+    concurrency: int
+    timeout_s: float
+    output: Path | None
+
+
+def run(job: Job, paths: Sequence[str]) -> int:
+    """Classify everything that `paths` stand for; returns how many failed, after naming them on stderr.
+
+    Raises `ServiceError` when the server cannot be reached or has no such model, before anything is read.
+    """
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, UNPRINTABLE)):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+    return asyncio.run(_run(job, paths))
+
+
+async def _run(job: Job, paths: Sequence[str]) -> int:
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    async with AsyncClient(job.server, timeout_s=job.timeout_s) as client:
+        await client.model(job.model, job.version)
+        results = client.classify_many(
+            each(paths, sys.stdin),
+            model=job.model,
+            version=job.version,
+            options=job.options,
+            concurrency=job.concurrency,
+        )
+        with _bar(console) as bar, _destination(job.output) as out:
+            async with _counted(bar, paths):
+                return await _write(results, writer(job.form, out, job.options.top_k), out, bar)
+
+
+async def _write(results: AsyncIterable[Result], write: Write, out: TextIO, bar: Progress) -> int:
+    done = failed = 0
+    started = time.monotonic()
+    async for result in results:
+        write(result)
+        out.flush()  # whoever follows the output sees each result when it is there
+        done += 1
+        bar.update(BAR, completed=done)
+        if result.error:
+            failed += 1
+            bar.console.print(f"{result.image!s}: {result.error}")
+    took_s = time.monotonic() - started
+    bar.console.print(f"{done} pictures, {failed} failed, {took_s:.1f} s, {done / max(took_s, 1e-9):.1f}/s")
+    return failed
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f}/s" if task.speed else "", style="progress.data.speed")
+
+
+#: The one task of the bar: rich numbers tasks from 0.
+BAR = TaskID(0)
+
+
+def _bar(console: Console) -> Progress:
+    """A bar on a terminal, nothing elsewhere. It gets out of the way of results written to the same terminal."""
+    columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    own = sys.stdout.isatty()
+    bar = Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=own)
+    bar.add_task("pictures", total=None)
+    return bar
+
+
+@contextlib.asynccontextmanager
+async def _counted(bar: Progress, paths: Sequence[str]) -> AsyncIterator[None]:
+    """Count the pictures for the time that is left, beside the work; paths from stdin cannot be known in advance."""
+
+    async def tell() -> None:
+        bar.update(BAR, total=await asyncio.to_thread(count, paths))
+
+    if bar.disable or STDIN in paths:
+        yield
+        return
+    async with asyncio.TaskGroup() as beside:
+        counting = beside.create_task(tell())
+        yield
+        counting.cancel()
+
+
+@contextlib.contextmanager
+def _destination(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+    else:
+        with output.open("w", encoding="utf-8", errors=UNPRINTABLE, newline="") as file:
+            yield file

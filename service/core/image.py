@@ -1,13 +1,12 @@
 """From an encoded picture of any size to the network's pixels: the same code in training, evaluation and serving.
 
-Rules: alpha lies over white. A grey model takes colour pictures by ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); a
-colour model takes grey ones by replication. Of animations the first frame counts, of documents the first page.
+Rules: alpha lies over white. A gray model takes colour pictures by ITU-R 601 luma (0.299 R + 0.587 G + 0.114 B); a
+colour model takes gray ones by replication. Of animations the first frame counts, of documents the first page.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,23 +21,21 @@ from service.core.spec import Interpolation, Spec
 
 __all__ = ["Format", "Header", "Limits", "decode", "inspect", "prepare"]
 
-#: What parsers and decoders raise on damaged files, beside `OSError`: found by fuzzing them.
+#: What Pillow and simplejpeg raise on damaged files, as found by fuzzing and in their sources. No MemoryError: sizes
+#: were checked, so that one is the server's own trouble.
 _DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
     ArithmeticError,
-    LookupError,
-    TypeError,
-    AttributeError,
     AssertionError,
     EOFError,
-    MemoryError,
+    LookupError,
+    OSError,
     RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Warning,  # where warnings are raised, as under `python -W error`: Pillow warns of damage that it passes over
     struct.error,
-    zlib.error,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
 
 
@@ -46,7 +43,7 @@ def inspect(data: bytes, limits: Limits) -> Header:
     """Read format and size and hold them against `limits`, without decoding a pixel; raises `BadImage`."""
     format_ = sniff(data, limits)
     with _damage_is_bad_image(format_):
-        width, height = jpeg.read_frame(data).size if format_ == "JPEG" else raster.read_size(data, format_)
+        width, height = jpeg.read_size(data) if format_ == "JPEG" else raster.read_size(data, format_)
     check_size(width, height, limits)
     return Header(format_, width, height)
 
@@ -57,14 +54,14 @@ def decode(data: bytes, spec: Spec, limits: Limits) -> Pixels:
     Sizes are checked before any pixel is decoded. Raises `BadImage` when the file breaks a limit, is of no accepted
     format, or is truncated or damaged.
     """
-    return prepare(_decode(data, limits, grey=spec.channels == 1), spec)
+    return prepare(_decode(data, limits, gray=spec.channels == 1), spec)
 
 
-def _decode(data: bytes, limits: Limits, *, grey: bool) -> Pixels:
+def _decode(data: bytes, limits: Limits, *, gray: bool) -> Pixels:
     format_ = sniff(data, limits)
     with _damage_is_bad_image(format_):
         if format_ == "JPEG":
-            return jpeg.decode(data, limits, grey=grey)
+            return jpeg.decode(data, limits, gray=gray)
         return raster.decode(data, format_, limits)
 
 
@@ -93,17 +90,12 @@ def prepare(pixels: Pixels, spec: Spec) -> Pixels:
 
 def _fit(pixels: Pixels, spec: Spec) -> Pixels:
     height, width, _ = pixels.shape
-    target = (spec.width, spec.height)
-    interpolation = spec.preprocess.interpolation
-    match spec.preprocess.resize:
-        case "stretch":
-            return resize(pixels, (0, 0, width, height), target, interpolation)
-        case "crop":
-            return resize(
-                pixels, _crop_box((width, height), target, spec.preprocess.crop_fraction), target, interpolation
-            )
-        case "pad":
-            return _pad(pixels, target, interpolation, spec.preprocess.background)
+    target, how = (spec.width, spec.height), spec.preprocess
+    if how.resize == "pad":
+        return _pad(pixels, target, how.interpolation, how.background)
+    if how.resize == "crop":
+        return resize(pixels, _crop_box((width, height), target, how.crop_fraction), target, how.interpolation)
+    return resize(pixels, (0, 0, width, height), target, how.interpolation)
 
 
 def _crop_box(size: Size, target: Size, fraction: float) -> Box:

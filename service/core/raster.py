@@ -1,4 +1,4 @@
-"""The formats that Pillow decodes: every kind of sample becomes 8-bit grey or RGB, and alpha lies over white.
+"""The formats that Pillow decodes: every kind of sample becomes 8-bit gray or RGB, and alpha lies over white.
 
 Pillow's readers are called by class: `Image.open` would try formats that Vitrine does not accept, and has a limit of
 its own that warns on standard error.
@@ -27,8 +27,8 @@ _READERS: dict[Format, type[ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
-_GREY = ("1", "L")
-_WIDE_GREY = ("I;16", "I;16B")
+_GRAY = ("1", "L")
+_WIDE_GRAY = ("I;16", "I;16B")
 _COLOUR = ("P", "RGB", "CMYK", "YCbCr")
 
 _PNG_DEPTH = 24  #: where IHDR holds the bits per sample
@@ -80,26 +80,26 @@ def _scale_key(image: ImageFile, bits: int) -> None:
 
 
 def _pixels(image: ImageFile) -> Pixels:
-    if image.mode in _WIDE_GREY:
+    if image.mode in _WIDE_GRAY:
         return _high_byte(image)[:, :, np.newaxis]
     if image.has_transparency_data:
         return np.asarray(_over_white(image))
-    if image.mode in _GREY:
+    if image.mode in _GRAY:
         return np.asarray(image.convert("L"))[:, :, np.newaxis]
     if image.mode in _COLOUR:
         return np.asarray(image.convert("RGB"))
-    raise BadImage("image", "8- or 16-bit grey, palette, RGB, YCbCr or CMYK samples", f"mode {image.mode}")
+    raise BadImage("image", "8- or 16-bit gray, palette, RGB, YCbCr or CMYK samples", f"mode {image.mode}")
 
 
 def _high_byte(image: ImageFile) -> Pixels:
-    """16-bit grey by its high byte, as Pillow does for 16-bit RGB; its own conversion to 8 bits would clip at 255."""
+    """16-bit gray by its high byte, as Pillow does for 16-bit RGB; its own conversion to 8 bits would clip at 255."""
     samples = np.asarray(image)
     tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     (bits,) = tags.get(_TIFF_BITS, (16,))
-    grey: Pixels = (samples >> (bits - 8)).astype(np.uint8)
+    gray: Pixels = (samples >> (bits - 8)).astype(np.uint8)
     if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        return 255 - grey
-    return np.where(samples == image.info.get("transparency"), np.uint8(255), grey)
+        return 255 - gray
+    return np.where(samples == image.info.get("transparency"), np.uint8(255), gray)
 
 
 def _over_white(image: Image.Image) -> Image.Image:

@@ -1,0 +1,48 @@
+"""The ceiling: decode, preprocess and ONNX Runtime in bare threads, with no server around them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from service.core.image import Limits, decode
+from service.core.messages import ModelKey
+from service.core.scores import scores
+from service.engine.loading import EnginePolicy, load
+from service.engine.session import OnnxEngine
+from service.engine.store import ModelStore
+
+LIMITS = Limits()
+
+
+def newest(models: Path, model: str) -> ModelKey:
+    """The newest stored version of `model`."""
+    return ModelKey(model, max(ModelStore(models).versions()[model]))
+
+
+def open_engine(models: Path, model: str, policy: EnginePolicy) -> OnnxEngine:
+    """The newest version of `model`, tuned as far as `policy` leaves anything to measure."""
+    return load(ModelStore(models).open(newest(models, model)), policy)
+
+
+def ceiling(engine: OnnxEngine, picture: bytes, seconds: float) -> float:
+    """Pictures per second of `setting.lanes` threads, each decoding and running batch after batch."""
+    setting = engine.tuning.chosen
+    end = time.perf_counter() + seconds
+    counts = [0] * setting.lanes
+
+    def work(lane: int) -> None:
+        while time.perf_counter() < end:
+            batch = np.stack([decode(picture, engine.spec, LIMITS) for _ in range(setting.batch)])
+            scores(engine.run(batch), engine.spec).argmax(axis=1)
+            counts[lane] += setting.batch
+
+    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(setting.lanes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / seconds

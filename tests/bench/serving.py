@@ -1,0 +1,71 @@
+"""A real `vitrine serve` in a process of its own, and load against it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.bench.load import Load, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that answers: its addresses, its process, and how long it took from `exec` to ready, in seconds."""
+
+    grpc: str
+    http: str
+    process: psutil.Process
+    ready_s: float
+
+    def rss_mib(self) -> float:
+        """Resident memory of the server, in MiB."""
+        return float(self.process.memory_info().rss) / 2**20
+
+
+@contextlib.contextmanager
+def serve(models: Path, **settings: str) -> Iterator[Served]:
+    """`vitrine serve` over `models`, with VITRINE_* `settings`; ended with SIGTERM."""
+    grpc, http = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+    variables = {"grpc": grpc, "http": http, "models": str(models), "log_level": "warning"} | settings
+    environment = os.environ | {f"VITRINE_{name.upper()}": value for name, value in variables.items()}
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "service", "serve"], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        _wait_until_ready(http, process)
+        yield Served(grpc, http, psutil.Process(process.pid), time.perf_counter() - started)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def drive(load: Load) -> Run:
+    """Run one load in a client process."""
+    command = [sys.executable, "-m", "tests.bench.load", json.dumps(asdict(load))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Run(**json.loads(done.stdout))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _wait_until_ready(http: str, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"http://{http}/readyz", timeout=5)
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"vitrine serve ended with exit code {process.returncode}")

@@ -63,8 +63,11 @@ class Engine(Protocol):
     digest: str  #: SHA-256 of the model file, in hex
     tuning: Tuning
 
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pixels [N, height, width, channels] -> logits [N, classes]. Thread-safe; blocks the calling thread."""
+    def run(self, batch: NDArray[np.uint8], *, alone: bool = False) -> NDArray[np.float32]:
+        """Pixels [N, height, width, channels] -> logits [N, classes]. Thread-safe; blocks the calling thread.
+
+        `alone` says that no other lane has work: the engine may take all cores for this batch.
+        """
 
     def close(self) -> None:
         """Free the sessions; `run` must not be called any more."""

@@ -38,9 +38,13 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The chosen setting and the whole table it was chosen from."""
+    """The chosen setting and the whole table it was chosen from.
+
+    `alone` is for one image while nothing else runs: all cores work on it. None where that is no faster.
+    """
 
     chosen: Setting
     measurements: tuple[Measurement, ...]
+    alone: Setting | None = None
     cached: bool = False
     fallback: str = ""  #: with "auto": why a preferred provider is not used

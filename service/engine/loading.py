@@ -7,12 +7,15 @@ import os
 import onnxruntime as ort
 
 from service.core.tuning import Tuning
+from service.engine.memory import return_freed_memory
 from service.engine.policy import EnginePolicy
 from service.engine.providers import choose
-from service.engine.session import OnnxEngine, open_session
+from service.engine.session import OnnxEngine, open_sessions
 from service.engine.store import StoredModel
-from service.engine.tuning import tune
+from service.engine.tuning import complete, tune
 from service.engine.tuning_cache import cache_for, cache_key, this_host
+
+_INCOMPLETE = "the tuning budget was too short to measure everything; it is not kept and repeated at the next load"
 
 __all__ = ["EnginePolicy", "load"]
 
@@ -25,9 +28,9 @@ def load(stored: StoredModel, policy: EnginePolicy) -> OnnxEngine:
     fails. What went wrong without harm (a damaged cache file) is in the engine's `warnings`.
     """
     tuning, warnings = _tuning(stored, policy)
-    session = open_session(stored.model, tuning.chosen)
-    engine = OnnxEngine(stored.spec, stored.digest, tuning, session, warnings)
+    engine = OnnxEngine(stored.spec, stored.digest, tuning, open_sessions(stored.model, tuning), warnings)
     engine.warm()
+    return_freed_memory()
     return engine
 
 
@@ -41,5 +44,5 @@ def _tuning(stored: StoredModel, policy: EnginePolicy) -> tuple[Tuning, tuple[st
     if tuning is not None:
         return tuning, ()
     tuning = tune(stored, candidates, policy, host.cores)
-    unwritten = cache.write(key, tuning)
+    unwritten = cache.write(key, tuning) if complete(tuning) else _INCOMPLETE
     return tuning, tuple(warning for warning in (unreadable, unwritten) if warning)

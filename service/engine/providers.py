@@ -76,8 +76,10 @@ def configuration(setting: Setting) -> ProviderConfig:
 
 
 def _openvino(setting: Setting) -> dict[str, str]:
-    # Streams are OpenVINO's lanes; its thread count is the total over all of them.
+    # Streams are OpenVINO's lanes; its thread count is the total over all of them. Pinned, its threads would fight with
+    # whatever decodes on their core (or with another model's, pinned to the same one) while other cores idle.
     return {
+        "ENABLE_CPU_PINNING": "NO",
         "INFERENCE_PRECISION_HINT": _OPENVINO_HINTS[setting.precision],
         "NUM_STREAMS": str(setting.lanes),
         "INFERENCE_NUM_THREADS": str(setting.lanes * setting.intra_op_threads),

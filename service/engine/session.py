@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
@@ -57,7 +60,23 @@ def open_session(model: bytes, setting: Setting) -> ort.InferenceSession:
     # OpenVINO leaves silently when it dislikes an option.
     if used != ORT_NAMES[setting.provider]:
         raise Refused(f"provider {setting.label} does not start: ONNX Runtime took {used} in its place")
+    # The Python wrapper keeps the file for the fallback that is off here; that is as much memory as the weights.
+    session._model_bytes = None  # noqa: SLF001
     return session
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The session of all lanes, and the one that computes a single image on all cores, if that is worth having."""
+
+    shared: ort.InferenceSession
+    alone: ort.InferenceSession | None = None
+
+
+def open_sessions(model: bytes, tuning: Tuning) -> Sessions:
+    """Create what a tuning asks for; raises `Refused` when the provider does not start."""
+    shared = open_session(model, tuning.chosen)
+    return Sessions(shared, open_session(model, tuning.alone) if tuning.alone else None)
 
 
 def infer(session: ort.InferenceSession, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -75,36 +94,43 @@ class OnnxEngine:
     With one intra-op thread `run` computes on the calling thread, so lanes do not meet inside the session.
     """
 
-    def __init__(
-        self, spec: Spec, digest: str, tuning: Tuning, session: ort.InferenceSession, warnings: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, spec: Spec, digest: str, tuning: Tuning, sessions: Sessions, warnings: tuple[str, ...]) -> None:
         self.spec = spec
         self.digest = digest
         self.tuning = tuning
         self.warnings = warnings  #: what went wrong at load without harm, for the log
-        self._session: ort.InferenceSession | None = session
+        self._sessions: Sessions | None = sessions
 
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(self, batch: NDArray[np.uint8], *, alone: bool = False) -> NDArray[np.float32]:
         """Pixels [N, height, width, channels] -> logits [N, classes]. Thread-safe; blocks the calling thread.
 
+        `alone` says that no other lane has work: then one image gets all cores, where that was measured to be faster.
         Raises `EngineFailed` when the runtime fails or returns another shape than the spec promises.
         """
-        if self._session is None:
+        if self._sessions is None:
             raise EngineFailed(f"{self.spec.name} is closed")
-        logits = infer(self._session, batch)
+        solo = self._sessions.alone if alone and len(batch) == 1 else None
+        logits = infer(solo or self._sessions.shared, batch)
         wanted = (len(batch), len(self.spec.labels))
         if logits.shape != wanted:
             raise EngineFailed(f"{self.spec.name} gave logits {list(logits.shape)} where {list(wanted)} were expected")
         return logits
 
     def warm(self) -> None:
-        """Run every batch size that will be used once: providers compile and allocate per shape."""
-        for size in range(1, self.tuning.chosen.batch + 1):
-            self.run(np.zeros((size, *self.spec.shape), np.uint8))
+        """Run every batch size that will be used, on all lanes at once: providers compile per shape and stream."""
+        lanes = self.tuning.chosen.lanes
+        with ThreadPoolExecutor(lanes) as pool:
+            # Reading the results raises what a lane raised.
+            list(pool.map(self._warm_lane, range(lanes)))
+        self.run(np.zeros((1, *self.spec.shape), np.uint8), alone=True)
 
     def close(self) -> None:
-        """Free the session; `run` raises from now on."""
-        self._session = None
+        """Free the sessions; `run` raises from now on."""
+        self._sessions = None
+
+    def _warm_lane(self, _lane: int) -> None:
+        for size in range(1, self.tuning.chosen.batch + 1):
+            self.run(np.zeros((size, *self.spec.shape), np.uint8))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,8 +1,8 @@
 """Which setting runs a model best on this host: measured, never assumed.
 
 The search is a coordinate descent that fits a few seconds: first every provider and precision with one lane per core
-and one thread per lane, over growing batches; then the other thread layouts of the best; then a final between the
-fastest, measured in turns so that a noisy neighbour hurts all of them alike.
+and one thread per lane; then growing batches with those near the best; then the other thread layouts of the best; then
+a final between the fastest, measured in turns so that a noisy neighbour hurts all of them alike.
 """
 
 from __future__ import annotations
@@ -27,13 +27,24 @@ from service.engine.store import StoredModel
 _BATCHES = (1, 2, 4, 8, 16, 32)
 #: Rates closer than this are equal: then the simpler setting wins.
 _EQUAL = 0.97
+#: What a layout with fewer lanes keeps of its rate when compared.
+_FEWER_LANES = 0.9
 #: A provider slower than this share of the best one at its first batch is not measured further.
 _HOPELESS = 1 / 3
+#: What does not reach this share of the best at its first batch is not tried with larger ones.
+_NEAR = 0.6
 #: A batch this much slower than the best so far ends the growing.
 _FALLING = 0.9
 #: Twice the batch takes at least this much longer: where that breaks the ceiling, it is not tried.
 _GROWTH = 1.5
 _FINALISTS = 3
+#: How the reason of a setting begins that the budget left no time for.
+UNMEASURED = "not measured"
+#: A second session for single images must be this many times as fast to be worth its memory.
+_ALONE_GAIN = 1.15
+_ALONE_ROUNDS = 3
+#: Providers whose sessions share the cores with the lanes.
+_ON_CPU = frozenset({"cpu", "openvino"})
 #: One measurement's share of the budget.
 _SLOT = 1 / 50
 
@@ -46,16 +57,24 @@ def tune(stored: StoredModel, candidates: Candidates, policy: EnginePolicy, core
     Raises `Refused` when a required provider does not start, or when nothing that may be used works.
     """
     search = _Search(stored, policy)
-    for provider in candidates.names:
-        for precision in precisions(provider, policy):
-            lanes, threads = layouts(policy, cores)[0]
-            search.enter(Setting(provider, precision, lanes, threads, batches(policy)[0]))
-        if candidates.required and provider in search.failed:
-            raise Refused(f"{search.failed[provider]}; it was named, so no other is used in its place")
-    for lanes, threads in layouts(policy, cores)[1:]:
+    first, *others = layouts(policy, cores)
+    for provider, precision in contenders(candidates, policy):
+        search.enter(Setting(provider, precision, *first, batches(policy)[0]))
+    for provider, reason in search.failed.items():
+        if candidates.required:
+            raise Refused(f"{reason}; {provider} was named, so no other provider is used in its place")
+    search.grow()
+    for lanes, threads in others:
         search.enter(replace(search.best().setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
+    search.grow()
     search.final()
-    return search.result()
+    return search.result(cores)
+
+
+def contenders(candidates: Candidates, policy: EnginePolicy) -> tuple[tuple[str, str], ...]:
+    """Each provider with each precision that it has and the policy allows, the exact ones first."""
+    pairs = [(name, precision) for name in candidates.names for precision in precisions(name, policy)]
+    return tuple(sorted(pairs, key=lambda pair: pair[1] != "fp32"))
 
 
 def precisions(provider: str, policy: EnginePolicy) -> tuple[str, ...]:
@@ -67,6 +86,11 @@ def precisions(provider: str, policy: EnginePolicy) -> tuple[str, ...]:
             return ("fp32",)
         case named:
             return (named,) if named in PRECISIONS[provider] else ()
+
+
+def complete(tuning: Tuning) -> bool:
+    """Whether the budget sufficed to measure everything; what a busy machine chose in a hurry is not worth keeping."""
+    return not any(found.rejected.startswith(UNMEASURED) for found in tuning.measurements)
 
 
 def layouts(policy: EnginePolicy, cores: int) -> tuple[Layout, ...]:
@@ -87,7 +111,7 @@ def batches(policy: EnginePolicy) -> tuple[int, ...]:
 
 
 def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
-    """Choose the fastest under the latency ceiling; among equals the exact one, with fewer lanes, a smaller batch.
+    """Choose the fastest under the latency ceiling; among equals the exact one, with the smaller batch.
 
     Where none is under the ceiling, the one with the lowest latency. Rejected ones are not chosen. Raises `Refused`
     when all are, with their reasons.
@@ -99,13 +123,19 @@ def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
     within = [found for found in usable if found.latency_ms <= ceiling_ms]
     if not within:
         return min(usable, key=lambda found: found.latency_ms)
-    enough = _EQUAL * max(found.images_per_second for found in within)
-    return min((found for found in within if found.images_per_second >= enough), key=_simplicity)
+    most = max(found.setting.lanes for found in within)
+    enough = _EQUAL * max(_worth(found, most) for found in within)
+    return min((found for found in within if _worth(found, most) >= enough), key=_simplicity)
 
 
-def _simplicity(found: Measurement) -> tuple[bool, int, int, float]:
-    setting = found.setting
-    return (setting.precision != "fp32", setting.lanes, setting.batch, found.latency_ms)
+def _worth(found: Measurement, most_lanes: int) -> float:
+    # A lane also decodes, and meanwhile its other threads idle. The race sees only the session, so layouts with
+    # fewer lanes are marked down by about a decode's share of an image's time.
+    return found.images_per_second * (1.0 if found.setting.lanes == most_lanes else _FEWER_LANES)
+
+
+def _simplicity(found: Measurement) -> tuple[bool, int, float]:
+    return (found.setting.precision != "fp32", found.setting.batch, found.latency_ms)
 
 
 class _Search:
@@ -119,14 +149,15 @@ class _Search:
         self._deadline = time.perf_counter() + policy.tuning_budget_s
         self._table: dict[Setting, Measurement] = {}
         self._sessions: dict[Setting, ort.InferenceSession] = {}  # by the setting without its batch
+        self._ungrown: dict[Setting, Speed] = {}
         self._agreed: dict[str, Agreement] = {}  # by label
         self._exact: dict[str, NDArray[np.float32]] = {}  # first answers in fp32, by provider
         self.failed: dict[str, str] = {}  #: why a provider did not start at all, by its name
 
     def enter(self, setting: Setting) -> None:
-        """Try one provider, precision and thread layout over growing batches."""
-        if self._table and time.perf_counter() > self._deadline:
-            return self._reject(setting, f"not measured: the budget of {self._policy.tuning_budget_s:g} s was spent")
+        """Try one provider, precision and thread layout at its first batch."""
+        if self._table and self._spent():
+            return self._reject(setting, f"{UNMEASURED}: the budget of {self._policy.tuning_budget_s:g} s was spent")
         try:
             session = open_session(self._stored.model, setting)
             speed = measure(session, setting, self._samples.pixels, self._slot_s)
@@ -138,9 +169,17 @@ class _Search:
         self._record(setting, speed, reason)
         if not reason:
             self._sessions[_layout(setting)] = session
-            self._grow(session, setting, speed)
-            self._release()
-        return None
+            self._ungrown[setting] = speed
+        return self._release()
+
+    def grow(self) -> None:
+        """Try larger batches with what was entered and is near the best, that one first."""
+        entered, self._ungrown = self._ungrown, {}
+        best = max((speed.images_per_second for speed in entered.values()), default=0.0)
+        for setting, speed in sorted(entered.items(), key=lambda item: -item[1].images_per_second):
+            if speed.images_per_second >= _NEAR * best:
+                self._grow(self._session(setting), setting, speed)
+        self._release()
 
     def best(self) -> Measurement:
         """The one to use, by what is known so far."""
@@ -150,16 +189,16 @@ class _Search:
         """Spend what is left of the budget on the fastest few, in turns; their medians replace what was measured."""
         finalists = self._finalists()
         speeds: dict[Setting, list[Speed]] = {setting: [] for setting in finalists}
-        while len(finalists) > 1 and time.perf_counter() < self._deadline:
+        while len(finalists) > 1 and not self._spent():
             for setting in finalists:
-                session = self._sessions[_layout(setting)]
+                session = self._session(setting)
                 speeds[setting].append(measure(session, setting, self._samples.pixels, self._slot_s))
         for setting, found in speeds.items():
             if found:
                 rate = median(speed.images_per_second for speed in found)
                 self._record(setting, Speed(rate, median(speed.latency_ms for speed in found)), "")
 
-    def result(self) -> Tuning:
+    def result(self, cores: int) -> Tuning:
         """The choice and its table, with what the latency ceiling ruled out marked as such."""
         chosen = self.best().setting
         ceiling_ms = self._policy.latency_ceiling_ms
@@ -169,7 +208,24 @@ class _Search:
             else found
             for found in self._table.values()
         )
-        return Tuning(chosen, tuple(table), fallback="; ".join(self.failed.values()))
+        return Tuning(chosen, tuple(table), self._alone(chosen, cores), fallback="; ".join(self.failed.values()))
+
+    def _alone(self, chosen: Setting, cores: int) -> Setting | None:
+        """How to run one image when nothing else runs, if all cores do it clearly faster than the chosen setting."""
+        alone = replace(chosen, lanes=1, intra_op_threads=cores, batch=1)
+        fixed = self._policy.intra_op_threads is not None
+        if fixed or not self._policy.alone or cores <= chosen.intra_op_threads or chosen.provider not in _ON_CPU:
+            return None
+        rivals = {setting: self._session(setting) for setting in (chosen, alone)}
+        latencies: dict[Setting, list[float]] = {setting: [] for setting in rivals}
+        for _ in range(_ALONE_ROUNDS):
+            for setting, session in rivals.items():
+                single = replace(setting, lanes=1, batch=1)
+                latencies[setting].append(measure(session, single, self._samples.pixels, self._slot_s).latency_ms)
+        return alone if median(latencies[alone]) * _ALONE_GAIN < median(latencies[chosen]) else None
+
+    def _session(self, setting: Setting) -> ort.InferenceSession:
+        return self._sessions.get(_layout(setting)) or open_session(self._stored.model, setting)
 
     def _vet(self, session: ort.InferenceSession, setting: Setting, speed: Speed) -> str:
         """Why this provider and precision may not be used; agreement is established once for each."""
@@ -188,6 +244,9 @@ class _Search:
         self._agreed[setting.label] = agreement(logits, reference, self._stored.spec.task)
         return objection(self._agreed[setting.label], reference, setting.precision)
 
+    def _spent(self) -> bool:
+        return time.perf_counter() > self._deadline
+
     def _first_rate(self, batch: int) -> float:
         rates = (found.images_per_second for found in self._table.values() if found.setting.batch == batch)
         return max(rates, default=0.0)
@@ -196,7 +255,7 @@ class _Search:
         best = speed.images_per_second
         for batch in batches(self._policy)[1:]:
             over = speed.latency_ms * _GROWTH > self._policy.latency_ceiling_ms
-            if over or speed.images_per_second < _FALLING * best or time.perf_counter() > self._deadline:
+            if over or speed.images_per_second < _FALLING * best or self._spent():
                 break
             larger = replace(setting, batch=batch)
             speed = measure(session, larger, self._samples.pixels, self._slot_s)
@@ -219,7 +278,8 @@ class _Search:
         return [found.setting for found in fit[:_FINALISTS]]
 
     def _release(self) -> None:
-        kept = {_layout(setting) for setting in self._finalists()}
+        """Close the sessions that nobody will measure again: each holds its own copy of the weights."""
+        kept = {_layout(setting) for setting in (*self._finalists(), *self._ungrown)}
         self._sessions = {layout: session for layout, session in self._sessions.items() if layout in kept}
 
 

@@ -56,7 +56,7 @@ class FakeEngine:
         """Pictures that went through `run`."""
         return sum(self.batches)
 
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(self, batch: NDArray[np.uint8], *, alone: bool = False) -> NDArray[np.float32]:  # noqa: ARG002 - the port's
         """Logits [N, 2]: minus and plus the mean pixel, over 100."""
         self.started.release()
         assert self.gate.wait(timeout=30)

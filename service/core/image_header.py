@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Format and size in pixels as stored, that is, before EXIF orientation."""
+    """Format and size in pixels as stored, before EXIF orientation (a TIFF's, which Pillow turns itself, after it)."""
 
     format: Format
     width: int

@@ -66,6 +66,13 @@ def test_padding_shows_everything_on_the_background() -> None:
     assert pixels[:, 0, 0].tolist() == [7, 7, 50, 50, 7, 7]
 
 
+def test_padding_rounds_to_the_nearest_row() -> None:
+    """A third of 8 rows is 2.67: three rows are shown."""
+    pixels = prepare(wide(50, 50, 50), spec(1, 8, 8, resize="pad", background=7))
+
+    assert pixels[:, 0, 0].tolist() == [7, 7, 50, 50, 50, 7, 7, 7]
+
+
 def test_padding_leaves_at_least_one_row_of_the_thinnest_picture() -> None:
     """A line of 1 x 1000 does not vanish."""
     pixels = prepare(np.full((1, 1000, 1), 50, np.uint8), spec(1, 5, 5, resize="pad", background=0))

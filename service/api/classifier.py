@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from google.rpc.status_pb2 import Status
@@ -18,7 +19,7 @@ from service.core.errors import Code, InvalidInput
 from service.core.events import Emit, RequestDone
 from service.core.messages import NEVER, Answer
 from service.core.use_cases import Classifying
-from service.rpc.classifier import from_answer, to_options
+from service.rpc.classifier import from_answer, response_fields, to_options
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1 import classifier_pb2_grpc
 
@@ -68,7 +69,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         results: asyncio.Queue[pb.ClassifyResult | None] = asyncio.Queue()
 
         async def answer(request: pb.ClassifyRequest) -> None:
-            results.put_nowait(await self._result(request, deadline, "ClassifyStream"))
+            results.put_nowait(pb.ClassifyResult(**await self._result(request, deadline, "ClassifyStream")))
 
         async def read() -> None:
             try:
@@ -89,11 +90,12 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
 
-    async def _result(self, request: pb.ClassifyRequest, deadline: float, method: str) -> pb.ClassifyResult:
+    async def _result(self, request: pb.ClassifyRequest, deadline: float, method: str) -> dict[str, Any]:
+        """The fields of a `ClassifyResult`, so that the message that holds it is built at once."""
         answer = await outcome(self._classify(request, deadline, method))
         if isinstance(answer, Status):
-            return pb.ClassifyResult(id=request.id, error=answer)
-        return pb.ClassifyResult(id=answer.id, response=from_answer(answer))
+            return {"id": request.id, "error": answer}
+        return {"id": answer.id, "response": response_fields(answer)}
 
     async def _classify(self, request: pb.ClassifyRequest, deadline: float, method: str) -> Answer:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.core.errors import InvalidInput
 from service.core.messages import Answer, ModelKey, Options, Prediction, Timing
 from service.rpc.models import check_name
@@ -48,22 +50,30 @@ def from_options(
 
 def from_answer(answer: Answer) -> pb.ClassifyResponse:
     """What the caller of `Classify` reads."""
-    timing = answer.timing
-    return pb.ClassifyResponse(
-        id=answer.id,
-        model=answer.model.name,
-        version=answer.model.version,
-        digest=answer.digest,
-        predictions=[pb.Prediction(label=p.label, index=p.index, score=p.score) for p in answer.predictions],
-        logits=answer.logits,
-        timing=pb.Timing(
-            queue_us=timing.queue_us,
-            decode_us=timing.decode_us,
-            compute_us=timing.compute_us,
-            batch_size=timing.batch_size,
-            provider=timing.provider,
-        ),
-    )
+    return pb.ClassifyResponse(**response_fields(answer))
+
+
+def response_fields(answer: Answer) -> dict[str, Any]:
+    """The fields of a `ClassifyResponse`, to be put into whatever message holds it.
+
+    Protobuf builds nested messages from dicts in half the time of separate constructors, and does not copy them.
+    """
+    model, timing = answer.model, answer.timing
+    return {
+        "id": answer.id,
+        "model": model.name,
+        "version": model.version,
+        "digest": answer.digest,
+        "predictions": [{"label": p.label, "index": p.index, "score": p.score} for p in answer.predictions],
+        "logits": answer.logits,
+        "timing": {
+            "queue_us": timing.queue_us,
+            "decode_us": timing.decode_us,
+            "compute_us": timing.compute_us,
+            "batch_size": timing.batch_size,
+            "provider": timing.provider,
+        },
+    }
 
 
 def to_answer(response: pb.ClassifyResponse) -> Answer:

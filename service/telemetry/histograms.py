@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -27,45 +28,45 @@ class BulkHistogram(Collector):
         self._documentation = documentation
         self._labels = labels
         self._bounds = np.asarray(bounds)
-        self._series: dict[tuple[str, ...], _Series] = {}
+        self._series: dict[tuple[str, ...], Series] = {}
         self._creating = threading.Lock()
 
-    def observe(self, labels: tuple[str, ...], values: Iterable[float]) -> None:
-        """Add `values` to the series of `labels`."""
-        series = self._series.get(labels) or self._create(labels)
-        series.pending.extend(values)
-        if len(series.pending) > MAX_PENDING:
-            series.count()
+    def labels(self, *values: str) -> Series:
+        """The series of these label values; to be kept by whoever observes often."""
+        with self._creating:
+            return self._series.setdefault(values, Series(self._bounds))
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The family as it stands, for a scrape."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-        for labels, series in list(self._series.items()):
+        names = [*map(floatToGoString, self._bounds), "+Inf"]
+        for values, series in list(self._series.items()):
             counts, total = series.count()
-            names = [*map(floatToGoString, self._bounds), "+Inf"]
-            family.add_metric(labels, list(zip(names, np.cumsum(counts).astype(float), strict=True)), total)
+            family.add_metric(values, list(zip(names, np.cumsum(counts).astype(float), strict=True)), total)
         yield family
 
-    def _create(self, labels: tuple[str, ...]) -> _Series:
-        with self._creating:
-            return self._series.setdefault(labels, _Series(self._bounds))
 
-
-class _Series:
+class Series:
     """The counts of one set of label values, and what is not counted yet."""
 
-    def __init__(self, bounds: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
-        self.pending: deque[float] = deque()
+    def __init__(self, bounds: NDArray[np.float64]) -> None:
+        self._pending: deque[float] = deque()
         self._bounds = bounds
         self._counts = np.zeros(len(bounds) + 1, np.int64)
         self._sum = 0.0
         self._counting = threading.Lock()
 
-    def count(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], float]:
+    def observe(self, values: Iterable[float]) -> None:
+        """Add `values`."""
+        self._pending.extend(values)
+        if len(self._pending) > MAX_PENDING:
+            self.count()
+
+    def count(self) -> tuple[NDArray[np.int64], float]:
         """Count what is pending; returns the observations per bucket, the last one unbounded, and their sum."""
         with self._counting:
             # Lanes append meanwhile: popping one by one loses nothing, where swapping the deque could.
-            values = np.array([self.pending.popleft() for _ in range(len(self.pending))])
+            values = np.array([self._pending.popleft() for _ in range(len(self._pending))])
             # A bound belongs to its bucket ("le"), hence side="left".
             self._counts += np.bincount(self._bounds.searchsorted(values, side="left"), minlength=len(self._counts))
             self._sum += float(values.sum())

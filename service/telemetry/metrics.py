@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
@@ -22,7 +23,7 @@ from service.core.events import (
 )
 from service.core.messages import ModelKey
 from service.core.ports import Depth
-from service.telemetry.histograms import BulkHistogram
+from service.telemetry.histograms import BulkHistogram, Series
 
 #: The model label of requests for a model that is not there: what callers make up must not become series.
 UNKNOWN = "unknown"
@@ -52,6 +53,7 @@ class Metrics:
             "vitrine_requests", "Classifications that ended", ["model", "method", "code"], registry=registry
         )
         self._requests_by: dict[RequestLabels, Callable[[], None]] = {}
+        self._times_by: dict[str, _Times] = {}
         self._latency = BulkHistogram(
             "vitrine_latency_seconds",
             "Time of one classification, in all and by stage; compute is the run of the batch it was part of",
@@ -108,17 +110,39 @@ class Metrics:
         labels = (model, event.method, event.code.value if event.code else "OK")
         count = self._requests_by.get(labels)
         if count is None:
-            # `labels()` costs as much as the counting itself, so each series is looked up once.
             count = self._requests_by[labels] = self._requests.labels(*labels).inc
         count()
-        self._latency.observe((model, "total"), (event.took_s,))
+        self._times(model).total.observe((event.took_s,))
 
     def _batch(self, event: BatchRan) -> None:
-        model = event.model.name
-        self._sizes.observe((model,), (event.size,))
-        self._latency.observe((model, "queue"), event.queue_s)
-        self._latency.observe((model, "decode"), event.decode_s)
-        self._latency.observe((model, "compute"), (event.compute_s,) * event.size)
+        times = self._times(event.model.name)
+        times.sizes.observe((event.size,))
+        times.queue.observe(event.queue_s)
+        times.decode.observe(event.decode_s)
+        times.compute.observe((event.compute_s,) * event.size)
+
+    def _times(self, model: str) -> _Times:
+        times = self._times_by.get(model)
+        if times is None:
+            times = self._times_by[model] = _Times(
+                total=self._latency.labels(model, "total"),
+                queue=self._latency.labels(model, "queue"),
+                decode=self._latency.labels(model, "decode"),
+                compute=self._latency.labels(model, "compute"),
+                sizes=self._sizes.labels(model),
+            )
+        return times
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """One model's series: looking them up by their labels would cost as much as observing."""
+
+    total: Series
+    queue: Series
+    decode: Series
+    compute: Series
+    sizes: Series
 
 
 class ModelSeries:

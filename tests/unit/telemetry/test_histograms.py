@@ -22,7 +22,7 @@ def samples(family: Metric) -> dict[str, float]:
 def bulk(values: list[float]) -> dict[str, float]:
     histogram = BulkHistogram("took", "How long", ["stage"], BOUNDS)
     for value in values:
-        histogram.observe(("queue",), (value,))
+        histogram.labels("queue").observe((value,))
     return samples(next(iter(histogram.collect())))
 
 
@@ -45,9 +45,9 @@ def test_nobody_scraping_costs_no_memory() -> None:
     """Beyond a bound the pending values are counted at once, and none is lost."""
     histogram = BulkHistogram("took", "How long", ["stage"], BOUNDS)
     for _ in range(3 * MAX_PENDING):
-        histogram.observe(("queue",), (0.1,))
+        histogram.labels("queue").observe((0.1,))
 
-    assert len(histogram._series[("queue",)].pending) <= MAX_PENDING
+    assert len(histogram.labels("queue")._pending) <= MAX_PENDING
     assert samples(next(iter(histogram.collect())))["took_count"] == 3 * MAX_PENDING
 
 
@@ -57,7 +57,7 @@ def test_threads_lose_nothing() -> None:
 
     def observe() -> None:
         for _ in range(20_000):
-            histogram.observe(("queue",), (0.1, 0.2))
+            histogram.labels("queue").observe((0.1, 0.2))
 
     threads = [threading.Thread(target=observe) for _ in range(3)]
     for thread in threads:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.core.errors import BadImage
-from tests.servers import Running
+from tests.fake_server import Running
 
 Vitrine = Callable[..., "subprocess.CompletedProcess[str]"]
 

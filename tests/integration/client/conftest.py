@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Running, running_server
+from tests.fake_server import Running, running_server
 
 
 @pytest.fixture

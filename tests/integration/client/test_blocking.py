@@ -12,7 +12,7 @@ import pytest
 
 from service.client import Client, Image
 from service.core.errors import BadImage
-from tests.servers import Running
+from tests.fake_server import Running
 
 
 @pytest.fixture

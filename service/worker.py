@@ -16,6 +16,7 @@ class Worker:
 
     def __init__(self, model: ModelKey, engine: Engine, work: Work, lane: Lane) -> None:
         self._model = model
+        self._engine = engine
         self._work = work
         self._lane = lane
         self._batch = engine.tuning.chosen.batch
@@ -25,7 +26,7 @@ class Worker:
 
     def start(self) -> None:
         """Open the model's line and put the lanes to work on it."""
-        self._work.open(self._model, self._lanes)
+        self._work.open(self._model, self._engine)
         self._tasks = [asyncio.create_task(self._run(), name=f"lane {self._model}/{n}") for n in range(self._lanes)]
 
     async def drain(self) -> None:

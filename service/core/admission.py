@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.core.errors import Overloaded, Reason
+from service.core.messages import Priority
 
 #: Weight of the newest batch in the running mean of service times.
 _NEWEST = 0.1
@@ -25,18 +26,23 @@ class Backlog:
     """What is admitted and unanswered, and how fast `lanes` lanes have been working it off."""
 
     lanes: int
-    entries: int = 0
+    counts: list[int] = field(default_factory=lambda: [0] * len(Priority))  #: entries of each priority
     bytes: int = 0
     service_s: float = 0.0  #: running mean of one lane's time per item; 0 until the first batch
 
-    def add(self, size: int) -> None:
+    @property
+    def entries(self) -> int:
+        """Entries of all priorities."""
+        return sum(self.counts)
+
+    def add(self, size: int, priority: Priority) -> None:
         """One request of `size` bytes was admitted."""
-        self.entries += 1
+        self.counts[priority] += 1
         self.bytes += size
 
-    def remove(self, size: int) -> None:
+    def remove(self, size: int, priority: Priority) -> None:
         """One request of `size` bytes was answered or withdrawn."""
-        self.entries -= 1
+        self.counts[priority] -= 1
         self.bytes -= size
 
     def served(self, items: int, took_s: float) -> None:
@@ -44,22 +50,45 @@ class Backlog:
         mean_s = took_s / items
         self.service_s += (mean_s - self.service_s) * (_NEWEST if self.service_s else 1.0)
 
-    def wait_s(self) -> float:
-        """The wait that a request admitted now is to expect, in seconds."""
-        return self.entries * self.service_s / self.lanes
+    def wait_s(self, priority: Priority) -> float:
+        """The wait that a request admitted now is to expect, in seconds: less urgent ones do not stand in its way."""
+        return sum(self.counts[: priority + 1]) * self.service_s / self.lanes
 
 
-def admit(backlog: Backlog, limits: QueueLimits, size: int, left_s: float) -> None:
+def admit(backlog: Backlog, limits: QueueLimits, size: int, left_s: float, priority: Priority) -> None:
     """Admit a request of `size` bytes with `left_s` seconds to its deadline, or raise `Overloaded` saying why."""
-    wait_s = backlog.wait_s()
-    retry_s = min(max(wait_s / 2, _MIN_RETRY_S), _MAX_RETRY_S)
+    wait_s = backlog.wait_s(priority)
+    reason = None
     if backlog.entries >= limits.max_entries:
-        message = f"queue: at most {limits.max_entries} requests may wait, got {backlog.entries + 1}"
-        raise Overloaded(Reason.FULL, f"{message}; the estimated wait is {wait_s:.2f} s", retry_s)
-    if backlog.bytes + size > limits.max_bytes:
-        message = f"queue: at most {limits.max_bytes} bytes may wait, got {backlog.bytes + size}"
-        raise Overloaded(Reason.BYTES, f"{message}; the estimated wait is {wait_s:.2f} s", retry_s)
-    if wait_s > left_s:
-        message = f"deadline: the estimated wait of {wait_s:.2f} s is longer than the {left_s:.2f} s left"
-        raise Overloaded(Reason.LATE, message, retry_s)
-    backlog.add(size)
+        reason = Reason.FULL
+    elif backlog.bytes + size > limits.max_bytes:
+        reason = Reason.BYTES
+    elif wait_s > left_s:
+        reason = Reason.LATE
+    if reason is not None:
+        raise refusal(reason, limits, Load(backlog.entries, backlog.bytes, wait_s), size, left_s)
+    backlog.add(size, priority)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a queue held when it refused: entries, their bytes, and the wait in seconds that was to be expected."""
+
+    entries: int
+    bytes: int
+    wait_s: float
+
+
+def refusal(reason: Reason, limits: QueueLimits, load: Load, size: int, left_s: float) -> Overloaded:
+    """Why a request of `size` bytes with `left_s` seconds to its deadline is not admitted, for its caller."""
+    estimate = f"the estimated wait is {load.wait_s:.2f} s"
+    match reason:
+        case Reason.FULL:
+            message = f"queue: at most {limits.max_entries} requests may wait, got {load.entries + 1}; {estimate}"
+        case Reason.BYTES:
+            message = f"queue: at most {limits.max_bytes} bytes may wait, got {load.bytes + size}; {estimate}"
+        case Reason.LATE:
+            message = f"deadline: the estimated wait of {load.wait_s:.2f} s is longer than the {left_s:.2f} s left"
+        case Reason.NO_WORKERS:
+            message = "queue: no worker serves this model version just now"
+    return Overloaded(reason, message, min(max(load.wait_s / 2, _MIN_RETRY_S), _MAX_RETRY_S))

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from service.core.errors import ServiceError
 
 NEVER = math.inf
+
+
+class Priority(IntEnum):
+    """Who goes first; less urgent work is passed over, never starved."""
+
+    HIGH = 0
+    NORMAL = 1
+    BULK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,7 @@ class Request:
     image: bytes
     options: Options = field(default_factory=Options)
     deadline: float = NEVER
+    priority: Priority = Priority.NORMAL
 
     def late(self, now: float) -> bool:
         """Whether the deadline has passed at `now`."""

@@ -39,14 +39,14 @@ class Submissions(Protocol):
 class Work(Protocol):
     """The working side of a queue."""
 
-    def open(self, model: ModelKey, lanes: int) -> None:
-        """Admit requests for `model` from now on, worked on by `lanes` lanes."""
+    def open(self, model: ModelKey, engine: Engine) -> None:
+        """Admit requests for `model` from now on, worked on by the lanes that `engine` was tuned for."""
 
     def close(self, model: ModelKey) -> None:
         """Admit no more; what is queued can still be leased."""
 
     async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
-        """Wait until something is queued, then take `limit(waiting)` of it, oldest first.
+        """Wait until something is queued, then take `limit(waiting)` of it, the most urgent and then the oldest first.
 
         Expired and withdrawn requests are settled here and not leased. An empty result means that the queue of this
         model was closed and is drained.

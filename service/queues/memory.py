@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from service.core.admission import Backlog, QueueLimits, admit
 from service.core.errors import NotReady, Overloaded, TooLate
 from service.core.events import Dropped, Emit, Rejected
-from service.core.messages import NEVER, Answer, Lease, ModelKey, Outcome, Request
-from service.core.ports import Depth
+from service.core.messages import NEVER, Answer, Lease, ModelKey, Outcome, Priority, Request
+from service.core.ports import Depth, Engine
+from service.core.turns import order
 
 
 class MemoryQueue:
@@ -26,9 +27,9 @@ class MemoryQueue:
         self._now = now
         self._lines: dict[ModelKey, _Line] = {}
 
-    def open(self, model: ModelKey, lanes: int) -> None:
-        """Admit requests for `model` from now on, worked on by `lanes` lanes."""
-        self._lines[model] = _Line(Backlog(lanes))
+    def open(self, model: ModelKey, engine: Engine) -> None:
+        """Admit requests for `model` from now on, worked on by the lanes that `engine` was tuned for."""
+        self._lines[model] = _Line(Backlog(engine.tuning.chosen.lanes))
 
     def close(self, model: ModelKey) -> None:
         """Admit no more; what is queued can still be leased, and idle lanes learn that nothing will come."""
@@ -61,17 +62,17 @@ class MemoryQueue:
             raise NotReady(f"model {request.model} is not served here")
         now = self._now()
         try:
-            admit(line.backlog, self._limits, len(request.image), request.deadline - now)
+            admit(line.backlog, self._limits, len(request.image), request.deadline - now, request.priority)
         except Overloaded as error:
             self._emit(Rejected(request.model.name, error.reason))
             raise
         return _Entry(line, request, now)
 
     async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
-        """Wait until something is queued, then take `limit(waiting)` of it, oldest first; see `Work.lease`."""
+        """Wait until something is queued, then take `limit(waiting)` of it; see `Work.lease`."""
         while line := self._lines.get(model):
-            if line.waiting:
-                if leases := self._take(line, limit(len(line.waiting))):
+            if waiting := line.length():
+                if leases := self._take(line, limit(waiting)):
                     return leases
             elif line.closed:
                 del self._lines[model]
@@ -81,7 +82,7 @@ class MemoryQueue:
 
     def _take(self, line: _Line, count: int) -> list[Lease]:
         now = self._now()
-        entries = [line.waiting.popitem(last=False)[1] for _ in range(count)]
+        entries = line.take(count)
         return [entry.lease(now) for entry in entries if not entry.late(now)]
 
     def settle(self, outcomes: Sequence[tuple[Lease, Outcome]]) -> None:
@@ -96,13 +97,28 @@ class MemoryQueue:
 class _Line:
     """What waits for one model version, and the lanes that wait for it."""
 
-    __slots__ = ("backlog", "closed", "idle", "waiting")
+    __slots__ = ("backlog", "closed", "idle", "turn", "waiting")
 
     def __init__(self, backlog: Backlog) -> None:
         self.backlog = backlog
         self.closed = False
-        self.waiting: OrderedDict[int, _Entry] = OrderedDict()
+        self.waiting: tuple[OrderedDict[int, _Entry], ...] = tuple(OrderedDict() for _ in Priority)
+        self.turn = 0
         self.idle: deque[asyncio.Future[None]] = deque()
+
+    def length(self) -> int:
+        """How many wait."""
+        return sum(len(waiting) for waiting in self.waiting)
+
+    def take(self, count: int) -> list[_Entry]:
+        """The `count` that are to go first."""
+        taken: list[_Entry] = []
+        for priority in order(self.turn):
+            waiting = self.waiting[priority]
+            room = min(count - len(taken), len(waiting))
+            taken += [waiting.popitem(last=False)[1] for _ in range(room)]
+        self.turn += 1
+        return taken
 
     async def wait(self) -> None:
         """Until `wake`; a lane that is cancelled just as it is woken passes the call on."""
@@ -139,7 +155,7 @@ class _Entry:
         self.leased_at = 0.0
         self.answer: asyncio.Future[Answer] = loop.create_future()
         self.timer = None if request.deadline == NEVER else loop.call_later(request.deadline - now, self.expire)
-        line.waiting[id(self)] = self
+        line.waiting[request.priority][id(self)] = self
         line.wake()
 
     def late(self, now: float) -> bool:
@@ -173,8 +189,8 @@ class _Entry:
             self.timer.cancel()
         if self.leased:
             self.leased.gone = True
-        self.line.waiting.pop(id(self), None)
-        self.line.backlog.remove(len(self.request.image))
+        self.line.waiting[self.request.priority].pop(id(self), None)
+        self.line.backlog.remove(len(self.request.image), self.request.priority)
 
 
 def _entry_of(lease: Lease) -> _Entry:

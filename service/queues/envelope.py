@@ -1,0 +1,107 @@
+"""How work and replies look inside Redis. Versioned, and nothing in it is executed when it is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.core.errors import (
+    BadImage,
+    Cancelled,
+    Code,
+    EngineFailed,
+    InvalidInput,
+    NoSuchModel,
+    NotReady,
+    Refused,
+    ServiceError,
+    TooLate,
+)
+from service.core.messages import Answer, Options, Outcome, Request
+from service.rpc.classifier import from_answer, to_answer
+from service.rpc.pb.vitrine.internal import queue_pb2 as pb
+from service.rpc.pb.vitrine.v1 import classifier_pb2
+
+#: Schema of work entries. A worker that meets another one leaves the entry to newer or older workers.
+SCHEMA = b"1"
+
+_KINDS: Mapping[str, type[ServiceError]] = {
+    Code.NOT_FOUND.value: NoSuchModel,
+    Code.REFUSED.value: Refused,
+    Code.NOT_READY.value: NotReady,
+    Code.TOO_LATE.value: TooLate,
+    Code.CANCELLED.value: Cancelled,
+    Code.FAILED.value: EngineFailed,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One entry of a stream of work, as a worker reads it."""
+
+    entry: bytes  #: "ms-seq", the time at which Redis took it
+    token: bytes
+    front_end: str
+    deadline_ms: int  #: of the Redis clock; 0 without one
+    size: int  #: bytes that it counts for
+    id: str
+    options: Options
+    image: bytes
+
+    @property
+    def queued_ms(self) -> int:
+        """When it was queued, on the Redis clock."""
+        return int(self.entry.split(b"-")[0])
+
+
+def left_ms(deadline: float, now: float) -> int:
+    """The milliseconds from `now` to `deadline`, rounded up; -1 without a deadline."""
+    return -1 if math.isinf(deadline) else max(0, math.ceil((deadline - now) * 1000))
+
+
+def params(request: Request) -> bytes:
+    """What a worker must know of a request beside its picture."""
+    options = request.options
+    message = pb.Params(id=request.id, top_k=options.top_k, min_score=options.min_score, logits=options.logits)
+    return message.SerializeToString()
+
+
+def read_work(entry: bytes, fields: Sequence[bytes]) -> Work | None:
+    """The entry `[name, value, ...]`; None when its schema is not ours."""
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    if values.get(b"v") != SCHEMA:
+        return None
+    asked = pb.Params.FromString(values[b"p"])
+    return Work(
+        entry=entry,
+        token=values[b"i"],
+        front_end=values[b"r"].decode(),
+        deadline_ms=int(values[b"d"]),
+        size=int(values[b"s"]),
+        id=asked.id,
+        options=Options(asked.top_k, asked.min_score, asked.logits),
+        image=values[b"x"],
+    )
+
+
+def write_reply(outcome: Outcome) -> bytes:
+    """Body of the reply that hands `outcome` to its caller."""
+    if isinstance(outcome, Answer):
+        return pb.Reply(answer=from_answer(outcome).SerializeToString()).SerializeToString()
+    failure = pb.Failure(code=outcome.code.value, message=str(outcome))
+    if isinstance(outcome, InvalidInput):
+        failure.field, failure.limit, failure.value = outcome.field, outcome.limit, str(outcome.value)
+        failure.image = isinstance(outcome, BadImage)
+    return pb.Reply(failure=failure).SerializeToString()
+
+
+def read_reply(body: bytes) -> Outcome:
+    """The outcome that a worker wrote."""
+    reply = pb.Reply.FromString(body)
+    if reply.WhichOneof("outcome") == "answer":
+        return to_answer(classifier_pb2.ClassifyResponse.FromString(reply.answer))
+    failure = reply.failure
+    if failure.code == Code.INVALID.value:
+        return (BadImage if failure.image else InvalidInput)(failure.field, failure.limit, failure.value)
+    return _KINDS.get(failure.code, EngineFailed)(failure.message)

@@ -1,0 +1,62 @@
+"""The names of everything that Vitrine keeps in Redis. One hash tag: all of it lies on one node of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.messages import ModelKey, Priority
+
+#: The consumer group of every stream of work.
+GROUP = "w"
+#: TTL, in ms, of a model version's keys: how long they outlive the last worker's last beat.
+KEY_TTL_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LineKeys:
+    """The keys of one model version."""
+
+    line: str  #: hash: bytes queued, mean service time per item, lanes alive
+    workers: str  #: zset: worker -> when its beat expires
+    lanes: str  #: hash: worker -> its lanes
+    about: str  #: JSON: what the version is
+    streams: tuple[str, ...]  #: one stream of work per priority, most urgent first
+
+    def stream(self, priority: Priority) -> str:
+        """The stream of work of one priority."""
+        return self.streams[priority]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """All keys below one `prefix`."""
+
+    prefix: str = "vitrine"
+
+    @property
+    def tag(self) -> str:
+        """The common hash tag."""
+        return f"{{{self.prefix}}}"
+
+    @property
+    def models(self) -> str:
+        """Zset: "name:version" -> when the newest beat for it expires."""
+        return f"{self.tag}:models"
+
+    def of(self, model: ModelKey) -> LineKeys:
+        """The keys of one model version."""
+        return LineKeys(
+            line=f"{self.tag}:line:{model}",
+            workers=f"{self.tag}:workers:{model}",
+            lanes=f"{self.tag}:lanes:{model}",
+            about=f"{self.tag}:about:{model}",
+            streams=tuple(f"{self.tag}:q:{model}:{priority.name[0].lower()}" for priority in Priority),
+        )
+
+    def replies(self, front_end: str) -> str:
+        """The stream that one front-end's answers come by."""
+        return f"{self.tag}:rep:{front_end}"
+
+    def dead_letters(self, model: ModelKey) -> str:
+        """What killed its workers too often."""
+        return f"{self.tag}:dead:{model}"

@@ -1,0 +1,170 @@
+"""Keeps one line's place: says that the worker lives, renews its leases, and frees what the dead have left."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+
+from service.core.messages import Priority
+from service.queues import announcement, scripts
+from service.queues.keys import GROUP, KEY_TTL_MS
+from service.queues.redis_link import Away, Rejected
+from service.queues.redis_site import Post
+
+_LOOK_AT = 64
+_SWEEP_S = 10.0
+_UPTIME = re.compile(rb"uptime_in_seconds:(\d+)")
+
+
+class Keeper:
+    """`announced` is set once the model version may be asked for; `released` counts what waits to be claimed.
+
+    `foreign` are entries of another schema, which this worker leaves alone; `stirred` is pulsed when there is
+    something to claim.
+    """
+
+    def __init__(self, post: Post, stirred: asyncio.Event) -> None:
+        self._post = post
+        self._site = post.site
+        self._times = post.site.times
+        self._stirred = stirred
+        self._about = announcement.write(post.engine)
+        self._about_there = False
+        self._beat_due_s = -math.inf
+        self._sweep_due_s = -math.inf
+        self._quiet_until_s = -math.inf
+        self._retired = False
+        self.announced = asyncio.Event()
+        self.progress_s = self._site.now()
+        self.released = 0
+        self.foreign: set[bytes] = set()
+
+    async def run(self) -> None:
+        """Keep it for ever, whatever happens to Redis."""
+        hushed = False
+        while True:
+            try:
+                if not hushed:
+                    await self._hush()
+                    hushed = True
+                await self._tick()
+                await asyncio.sleep(self._times.tick_s)
+            except Rejected as error:
+                await self.heal(error)
+            except Away:
+                await self._site.commands.up()
+                self._beat_due_s, hushed = -math.inf, False
+
+    async def heal(self, error: Rejected) -> None:
+        """After an error of Redis: the next beat makes groups again that are gone."""
+        self._beat_due_s = -math.inf
+        if error.kind != "NOGROUP":
+            await asyncio.sleep(self._times.beat_s)
+        elif not self._retired:
+            await self._remake()
+
+    async def retire(self) -> int:
+        """Serve this model version no more; how many other workers live on (1 if Redis does not say)."""
+        self._retired = True
+        keys = self._post.keys
+        try:
+            others = await self._site.commands.run(
+                scripts.RETIRE, [keys.workers, keys.lanes, keys.line], self._post.consumer
+            )
+        except (Away, Rejected):
+            return 1
+        return int(others)
+
+    async def _remake(self) -> None:
+        for stream in self._post.keys.streams:
+            try:
+                await self._site.commands.send("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
+            except Rejected as error:
+                if error.kind != "BUSYGROUP":
+                    raise
+
+    async def _hush(self) -> None:
+        """After a restart of Redis everybody's beat has expired, which does not mean that anybody has died."""
+        uptime = _UPTIME.search(await self._site.commands.send("INFO", "server"))
+        up_s = int(uptime[1]) if uptime else 0
+        self._hold_still(2 * self._times.life_s - up_s)
+
+    def _hold_still(self, for_s: float) -> None:
+        self._quiet_until_s = max(self._quiet_until_s, self._site.now() + for_s)
+
+    async def _tick(self) -> None:
+        now = self._site.now()
+        if now >= self._beat_due_s and not self._retired:
+            await self._beat()
+            self._beat_due_s = now + self._times.beat_s
+        for priority in Priority:
+            await self._renew(priority)
+        await self._reap()
+        if now >= self._sweep_due_s:
+            for stream in self._post.keys.streams:
+                await self._site.commands.run(scripts.DELCONSUMER, [stream, self._post.keys.workers], GROUP)
+            self._sweep_due_s = now + _SWEEP_S
+
+    async def _beat(self) -> None:
+        keys, asked_s = self._post.keys, self._site.now()
+        server_ms, last, about_there = await self._site.commands.run(
+            scripts.BEAT,
+            [keys.workers, keys.lanes, keys.line, self._site.keys.models, keys.about, *keys.streams],
+            self._post.consumer,
+            self._post.lanes,
+            int(self._times.life_s * 1000),
+            KEY_TTL_MS,
+            str(self._post.model),
+            GROUP,
+            b"" if self._about_there else self._about,
+        )
+        self._site.clock.observe(asked_s, int(server_ms), self._site.now())
+        self._about_there = bool(about_there)
+        if 0 < float(last) < int(server_ms):
+            self._hold_still(2 * self._times.life_s)  # Redis stood still, or we did: others only look dead
+        self.announced.set()
+
+    async def _renew(self, priority: Priority) -> None:
+        now = self._site.now()
+        lease_s = self._times.life_s if self._retired else self._times.lease_s
+        held = self._post.shelf.of(priority, now, self._times.tick_s)
+        if not held:
+            return
+        working = now - self.progress_s < self._times.stall_s
+        due = [h for h in held if working and now - h.renewed_s > lease_s / 3]
+        rest = [h for h in held if h not in due]
+        lost, gone = await self._site.commands.run(
+            scripts.RENEW,
+            [self._post.keys.stream(priority)],
+            GROUP,
+            self._post.consumer,
+            len(due),
+            *(h.work.entry for h in (*due, *rest)),
+        )
+        for h in held:
+            h.lost = h.work.entry in lost
+            h.lease.gone = h.lost or h.work.entry in gone
+        for h in due:
+            h.renewed_s = now
+
+    async def _reap(self) -> None:
+        still = self._retired or self._site.now() < self._quiet_until_s
+        released = 0
+        for stream in self._post.keys.streams:
+            waiting, _ = await self._site.commands.run(
+                scripts.REAP,
+                [stream, self._post.keys.workers],
+                GROUP,
+                self._post.consumer,
+                int(self._times.life_s * 1000),
+                -1 if still else int(1.5 * self._times.beat_s * 1000),
+                int((self._times.life_s - self._times.beat_s) * 1000),
+                int(self._times.lease_s * 1000),
+                _LOOK_AT,
+            )
+            released += waiting
+        self.released = max(0, released - len(self.foreign))
+        if self.released:
+            self._stirred.set()
+            self._stirred.clear()

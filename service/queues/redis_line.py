@@ -1,0 +1,267 @@
+"""One model version on one worker: hands leases to lanes and their outcomes to Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+
+from service.core.errors import Cancelled, EngineFailed
+from service.core.events import Dropped
+from service.core.messages import Lease, Outcome, Priority
+from service.queues import scripts
+from service.queues.envelope import read_work, write_reply
+from service.queues.keys import GROUP
+from service.queues.leases import Held
+from service.queues.redis_fetcher import Fetcher
+from service.queues.redis_keeper import Keeper
+from service.queues.redis_link import Arg, Away, Rejected
+from service.queues.redis_site import Post
+
+#: Longest reply stream: far more than a front-end can have in flight.
+_MAX_REPLIES = 65_536
+_MAX_DEAD, _DEAD_TTL_MS, _DEAD_PAYLOAD = 1000, 7 * 24 * 3600 * 1000, 2**18
+
+Finished = tuple[Held, Outcome | None]
+
+
+class Line:
+    """Leases of one model version."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._site = post.site
+        self._stirred = asyncio.Event()
+        self._idle = 0
+        self._keeper = Keeper(post, self._stirred)
+        self._fetcher = Fetcher(post, self._keeper, self._stirred, lambda: self._idle)
+        self._keeping = asyncio.create_task(self._keeper.run(), name=f"leases of {post.model}")
+        self._fetching = asyncio.create_task(self._fetcher.run(), name=f"work of {post.model}")
+        self._completions: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def announced(self) -> None:
+        """Wait until the model version may be asked for."""
+        await self._keeper.announced.wait()
+
+    def close(self) -> None:
+        """Take no more; once everything that is leased is settled, disappear."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name=f"closing {self._post.model}")
+
+    async def _close(self) -> None:
+        await self._fetcher.close()
+        await asyncio.wait([self._fetching])
+        while self._post.shelf.held:
+            await self._stirred.wait()
+        await self._leave()
+
+    async def end(self) -> None:
+        """The lanes have ended: wait until Redis has every outcome, and give back what has none."""
+        if self._closing is not None:
+            self._closing.cancel()
+            await asyncio.wait([self._closing])
+        await self._fetcher.close()
+        if self._completions:
+            await asyncio.wait(self._completions)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        self._keeping.cancel()
+        self._fetching.cancel()
+        await asyncio.wait([self._keeping, self._fetching])
+        await self._keeper.retire()
+        commands, keys = self._site.commands, self._post.keys
+        for stream in keys.streams:
+            release = commands.run(scripts.RELEASE, [stream], GROUP, self._post.consumer, 1)
+            sweep = commands.run(scripts.DELCONSUMER, [stream, keys.workers], GROUP)
+            await asyncio.wait([release, sweep])
+
+    # Leasing
+
+    async def lease(self, limit: Callable[[int], int]) -> Sequence[Lease]:
+        """Wait for work; see `Work.lease`."""
+        while True:
+            if self._keeper.released and (claimed := await self._claim()):
+                return claimed
+            await self._site.gate.passable()
+            if leases := self._take(limit):
+                return leases
+            if self._fetcher.drained:
+                return ()
+            if not self._post.shelf.waiting:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        self._idle += 1
+        self._stir()
+        try:
+            await self._stirred.wait()
+        finally:
+            self._idle -= 1
+
+    def _take(self, limit: Callable[[int], int]) -> list[Lease]:
+        waiting = self._post.shelf.waiting
+        if not waiting:
+            return []
+        taken = self._post.shelf.take(limit(waiting))
+        self._stir()
+        return self._start(taken)
+
+    def _start(self, taken: Sequence[Held]) -> list[Lease]:
+        """Sort out what nobody needs any more; the rest goes to a lane."""
+        now = self._site.now()
+        void = [held for held in taken if self._void(held, now)]
+        fresh = [held for held in taken if held not in void]
+        self._deliver([(held, None) for held in void if not held.lost], 0.0)
+        self._post.shelf.drop(held for held in void if held.lost)
+        self._site.gate.start(fresh, now)
+        return [held.lease for held in fresh]
+
+    def _void(self, held: Held, now: float) -> bool:
+        late = held.lease.request.late(now)
+        if (late or held.lease.gone) and not held.lost:
+            self._site.emit(Dropped(self._post.model, "lease", expired=late))
+        return late or held.lease.gone or held.lost
+
+    # What the dead have left
+
+    async def _claim(self) -> list[Lease]:
+        """Some released leases that never ran, or one suspect, which runs alone. Waits until nothing else runs."""
+        gate = self._site.gate
+        await gate.close()
+        leases: list[Lease] = []
+        try:
+            leases = self._start(await self._claimed())
+        finally:
+            if not any(_held(lease).alone for lease in leases):
+                gate.reopen()
+        return leases
+
+    async def _claimed(self) -> list[Held]:
+        try:
+            for priority in Priority:
+                if helds := await self._claim_from(priority):
+                    return helds
+        except Rejected as error:
+            await self._keeper.heal(error)
+        except Away:
+            await self._site.commands.up()
+        self._keeper.released = 0  # until the next look
+        return []
+
+    async def _claim_from(self, priority: Priority) -> list[Held]:
+        foreign = self._keeper.foreign
+        stream = self._post.keys.stream(priority)
+        claimed = await self._site.commands.run(
+            scripts.CLAIM, [stream], GROUP, self._post.consumer, self._post.batch, *foreign
+        )
+        helds = []
+        for entry, deaths, fields in claimed:
+            work = read_work(entry, fields)
+            if work is None:
+                foreign.add(entry)
+                continue
+            held = self._post.shelf.hold(work, priority, self._site.now())
+            held.alone = deaths > 0
+            if deaths < self._site.times.max_deaths:
+                helds.append(held)
+            else:
+                await self._bury(held, deaths)
+        return helds
+
+    async def _bury(self, held: Held, deaths: int) -> None:
+        work, keys = held.work, self._post.keys
+        reason = f"model {self._post.model}: {deaths} workers died while they computed this picture"
+        letter: dict[str, Arg] = {
+            "id": work.id,
+            "reason": reason,
+            "deaths": deaths,
+            "entry": work.entry,
+            "params": work.id,
+            "sha256": hashlib.sha256(work.image).hexdigest(),
+            "size": len(work.image),
+            "image": work.image[:_DEAD_PAYLOAD],
+        }
+        await self._site.commands.run(
+            scripts.BURY,
+            [
+                keys.stream(held.priority),
+                keys.line,
+                self._site.keys.dead_letters(self._post.model),
+                self._site.keys.replies(work.front_end),
+            ],
+            GROUP,
+            work.entry,
+            work.size,
+            work.token,
+            write_reply(EngineFailed(reason)),
+            _MAX_DEAD,
+            _DEAD_TTL_MS,
+            *(part for pair in letter.items() for part in pair),
+        )
+        self._post.shelf.drop([held])
+
+    # Outcomes
+
+    def settle(self, outcomes: Sequence[tuple[Lease, Outcome]]) -> None:
+        """Hand outcomes to Redis, at once or as soon as it is back."""
+        now = self._site.now()
+        finished = [(_held(lease), outcome) for lease, outcome in outcomes]
+        helds = [held for held, _ in finished]
+        self._site.gate.end(helds)
+        self._keeper.progress_s = now
+        ours = [(h, o) for h, o in finished if not (h.lost and isinstance(o, Cancelled))]
+        self._post.shelf.drop(held for held in helds if held.lost)
+        self._deliver(ours, (now - helds[0].started_s) * 1000 / len(helds))
+
+    def _deliver(self, finished: Sequence[Finished], ms_per_item: float) -> None:
+        for priority in Priority:
+            group = [(held, outcome) for held, outcome in finished if held.priority is priority]
+            if group:
+                task = asyncio.create_task(self._complete(priority, group, ms_per_item))
+                self._completions.add(task)
+                task.add_done_callback(self._completions.discard)
+
+    async def _complete(self, priority: Priority, finished: Sequence[Finished], ms_per_item: float) -> None:
+        """Computed answers outlive an absence of Redis for a while: computing them again would cost more."""
+        keys, args = self._completion(priority, finished, ms_per_item)
+        try:
+            async with asyncio.timeout(self._site.times.keep_answers_s):
+                while True:
+                    try:
+                        await self._site.commands.run(scripts.COMPLETE, keys, *args)
+                    except Away:
+                        await self._site.commands.up()
+                    except Rejected:
+                        await asyncio.sleep(self._site.times.beat_s)
+                    else:
+                        return
+        except TimeoutError:
+            return  # the leases end, and another worker computes these again
+        finally:
+            self._post.shelf.drop(held for held, _ in finished)
+            self._stir()
+
+    def _completion(
+        self, priority: Priority, finished: Sequence[Finished], ms_per_item: float
+    ) -> tuple[list[str], list[Arg]]:
+        keys = [self._post.keys.stream(priority), self._post.keys.line]
+        args: list[Arg] = [GROUP, f"{ms_per_item:.4f}", _MAX_REPLIES]
+        replies: dict[str, int] = {}
+        for held, outcome in finished:
+            work = held.work
+            told = outcome is not None and not isinstance(outcome, Cancelled)
+            reply = replies.setdefault(self._site.keys.replies(work.front_end), len(replies) + 1) if told else 0
+            body = write_reply(outcome) if outcome is not None and told else b""
+            args += [work.entry, work.size, reply, work.token, body]
+        return [*keys, *replies], args
+
+    def _stir(self) -> None:
+        self._stirred.set()
+        self._stirred.clear()
+
+
+def _held(lease: Lease) -> Held:
+    assert isinstance(lease.token, Held)
+    return lease.token

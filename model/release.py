@@ -1,0 +1,147 @@
+"""From a network and its pictures to the files of one published version: export, gate, calibrate, judge, describe."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from model import calibrate, card, parity, plots, reference
+from model.card import Card, Example, Quality, Size
+from model.data.splits import Images
+from model.evaluate import Evaluation, evaluate
+from model.export import export, with_spec
+from service.core.manifest import MODEL_FILE, SAMPLES_FILE
+from service.core.messages import Options
+from service.core.scores import scores, top_k
+from service.core.spec import Spec
+
+_GATE = 1000  #: images for the gate
+_SMALL_PX = 64 * 64
+_SAMPLES_SMALL, _SAMPLES_LARGE = 256, 32  #: stored samples, for inputs of up to `_SMALL_PX` pixels and beyond
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What a network is checked on: `real` pixels uint8 [N, height, width, channels], N >= 1, as preprocessed.
+
+    `validation` fits the temperature, `test` judges; `names` belong to `real` and appear in the card.
+    """
+
+    real: NDArray[np.uint8]
+    validation: Images | None = None
+    test: Images | None = None
+    test_name: str = "the test split"
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Everything that will lie in the version's folder, beside the manifest."""
+
+    card: Card
+    files: Mapping[str, bytes] = field(repr=False)
+
+
+def release(net: nn.Module, spec: Spec, pictures: Pictures) -> Release:
+    """Export `net`, prove it, measure it. Raises `Refused` when the ONNX file differs from the network."""
+    model, spec = export(net, spec)
+    proof = parity.check(net, model, spec, evenly(pictures.real, _GATE))
+    spec = _calibrated(model, spec, pictures.validation)
+    before, after = _judged(model, spec, pictures.test)
+    spec = replace(spec, facts={**spec.facts, **_headline(after, pictures)})
+    model = with_spec(onnx.load_from_string(model), spec)
+    pixels = evenly(pictures.real, _SAMPLES_SMALL if spec.height * spec.width <= _SMALL_PX else _SAMPLES_LARGE)
+    logits = reference.logits(model, pixels)
+    described = Card(
+        name=spec.name,
+        task=spec.task,
+        input=card.describe_input(spec),
+        labels=len(spec.labels),
+        digest=hashlib.sha256(model).hexdigest(),
+        size=Size(sum(weight.numel() for weight in net.parameters()), macs(net, spec), len(model)),
+        parity=proof,
+        temperature=spec.temperature,
+        quality=_quality(before, after, pictures),
+        examples=_examples(logits, spec, pictures.names),
+        facts=dict(spec.facts),
+    )
+    files = {
+        MODEL_FILE: model,
+        SAMPLES_FILE: _npz(pixels=pixels, logits=logits),
+        card.CARD_JSON: card.to_json(described),
+        card.CARD_MARKDOWN: card.to_markdown(described).encode(),
+    }
+    return Release(described, {**files, **_plots(before, after, spec, pictures)})
+
+
+def evenly(pixels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """At most `count` of the pixels, evenly spaced: all classes, also when the data is sorted by class."""
+    if len(pixels) <= count:
+        return pixels
+    return pixels[np.linspace(0, len(pixels) - 1, count).round().astype(np.int64)]
+
+
+def macs(net: nn.Module, spec: Spec) -> int:
+    """Multiply-accumulates of convolutions and matrix products for one image."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        net(torch.zeros(1, spec.channels, spec.height, spec.width))
+    return int(counter.get_total_flops()) // 2
+
+
+def _calibrated(model: bytes, spec: Spec, validation: Images | None) -> Spec:
+    if validation is None:
+        return spec
+    logits = reference.logits(model, validation.pixels)
+    return replace(spec, temperature=calibrate.temperature(logits, validation.targets, spec.task))
+
+
+def _judged(model: bytes, spec: Spec, test: Images | None) -> tuple[Evaluation, Evaluation] | tuple[None, None]:
+    if test is None:
+        return None, None
+    logits = reference.logits(model, test.pixels)
+    return evaluate(logits, test.targets, replace(spec, temperature=1.0)), evaluate(logits, test.targets, spec)
+
+
+def _headline(after: Evaluation | None, pictures: Pictures) -> dict[str, str]:
+    if after is None:
+        return {}
+    return {"accuracy": f"{after.accuracy:.2%} on {after.images:,} images of {pictures.test_name}"}
+
+
+def _quality(before: Evaluation | None, after: Evaluation | None, pictures: Pictures) -> Quality | None:
+    if before is None or after is None:
+        return None
+    calibrated_on = len(pictures.validation) if pictures.validation is not None else 0
+    return Quality(pictures.test_name, after, before.calibration_error, calibrated_on)
+
+
+def _examples(logits: NDArray[np.float32], spec: Spec, names: tuple[str, ...]) -> tuple[Example, ...]:
+    if len(names) != len(logits):
+        return ()
+    rows = zip(names, scores(logits, spec), strict=True)
+    return tuple(Example(name, top_k(row, spec, Options(top_k=3))) for name, row in rows)
+
+
+def _plots(before: Evaluation | None, after: Evaluation | None, spec: Spec, pictures: Pictures) -> Mapping[str, bytes]:
+    if before is None or after is None:
+        return {}
+    title = f"{spec.name} on {pictures.test_name}"
+    files = {card.RELIABILITY_PNG: plots.reliability(before, after, title)}
+    if after.confusion:
+        files[card.CONFUSION_PNG] = plots.confusion(after, spec.labels, f"{title}: accuracy {after.accuracy:.2%}")
+    return files
+
+
+def _npz(**arrays: NDArray[np.generic]) -> bytes:
+    target = io.BytesIO()
+    np.savez_compressed(target, allow_pickle=False, **arrays)
+    return target.getvalue()

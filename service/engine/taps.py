@@ -12,7 +12,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import numpy as np
 import onnxruntime as ort
@@ -20,17 +19,11 @@ from numpy.typing import NDArray
 
 from service.core.errors import EngineFailed
 from service.core.graph import Array
+from service.core.introspection import Kernels
 from service.core.spec import INPUT_NAME
 from service.core.tuning import Setting
 from service.engine import graph
 from service.engine.session import RUNTIME_ERRORS, open_session, quiet_options
-
-
-class Kernels(Enum):
-    """Which arithmetic a tap session uses."""
-
-    REFERENCE = "reference"  #: CPU, fp32, no fusion beyond constant folding and the like: the graph as it is written
-    AS_SERVED = "as served"  #: the provider, precision and optimisation of the serving session
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,10 @@ _ALONE_GAIN = 1.15
 _ALONE_ROUNDS = 3
 #: Providers whose sessions share the cores with the lanes.
 _ON_CPU = frozenset({"cpu", "openvino"})
-#: One measurement's share of the budget.
+_FINAL_ROUNDS = 5
+#: One measurement's share of the budget, and the most that it needs, in seconds.
 _SLOT = 1 / 50
+_LONGEST_SLOT_S = 0.1
 
 Layout = tuple[int, int]  #: lanes and intra-op threads of each
 
@@ -145,7 +147,7 @@ class _Search:
         self._stored = stored
         self._samples = stored.samples()
         self._policy = policy
-        self._slot_s = policy.tuning_budget_s * _SLOT
+        self._slot_s = min(policy.tuning_budget_s * _SLOT, _LONGEST_SLOT_S)
         self._deadline = time.perf_counter() + policy.tuning_budget_s
         self._table: dict[Setting, Measurement] = {}
         self._sessions: dict[Setting, ort.InferenceSession] = {}  # by the setting without its batch
@@ -186,10 +188,12 @@ class _Search:
         return pick(list(self._table.values()), self._policy.latency_ceiling_ms)
 
     def final(self) -> None:
-        """Spend what is left of the budget on the fastest few, in turns; their medians replace what was measured."""
+        """Measure the fastest few again, in turns, while the budget lasts; medians replace what was measured."""
         finalists = self._finalists()
         speeds: dict[Setting, list[Speed]] = {setting: [] for setting in finalists}
-        while len(finalists) > 1 and not self._spent():
+        for _ in range(_FINAL_ROUNDS if len(finalists) > 1 else 0):
+            if self._spent():
+                break
             for setting in finalists:
                 session = self._session(setting)
                 speeds[setting].append(measure(session, setting, self._samples.pixels, self._slot_s))

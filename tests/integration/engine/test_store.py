@@ -87,6 +87,11 @@ def _flip_a_bit(folder: Path) -> None:
     path.write_bytes(data)
 
 
+def _folder_in_place(folder: Path) -> None:
+    (folder / "model.onnx").unlink()
+    (folder / "model.onnx").mkdir()
+
+
 def _without_samples(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"files": {"model.onnx": "00"}}')
 
@@ -104,7 +109,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "lost model": (lambda folder: (folder / "model.onnx").unlink(), "model.onnx", "is missing"),
     "folder in place of a file": (
-        lambda folder: ((folder / "model.onnx").unlink(), (folder / "model.onnx").mkdir()),
+        _folder_in_place,
         "model.onnx",
         "cannot be read: Is a directory",
     ),

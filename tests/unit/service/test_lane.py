@@ -148,8 +148,8 @@ def test_logits_that_are_not_finite_are_an_error() -> None:
     """A model that overflows on one picture says so for that picture only."""
 
     class Overflowing(FakeEngine):
-        def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            logits = super().run(batch)
+        def run(self, batch: NDArray[np.uint8], *, alone: bool = False) -> NDArray[np.float32]:
+            logits = super().run(batch, alone=alone)
             logits[batch.reshape(len(batch), -1).max(axis=1) > 150] = np.nan
             return logits
 

@@ -1,0 +1,85 @@
+"""`vitrine serve` as a process, with the shipped model of the guide's worked example."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from service.client import Client, Options, Retry
+
+ZOO = Path(__file__).parents[3] / "model" / "zoo"
+
+
+@dataclass(frozen=True)
+class Serving:
+    process: subprocess.Popen[str]
+    grpc: str
+    http: str
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    """Ports are the system's choice, so the addresses are what the command prints."""
+    shutil.copytree(ZOO / "guide", tmp_path / "guide")
+    flags = ("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--models", str(tmp_path))
+    setting = ("--providers", "cpu", "--lanes", "1", "--intra-op-threads", "1", "--batch", "4")
+    command = [sys.executable, "-m", "service", "serve", *flags, *setting]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        try:
+            grpc, http = (process.stdout.readline().split()[1] for _ in range(2))
+            yield Serving(process, grpc, http)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def nine() -> bytes:
+    """The worked example's picture: pixels 0 to 8."""
+    file = io.BytesIO()
+    Image.frombytes("L", (3, 3), bytes(range(9))).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_what_it_prints_can_be_called(serving: Serving, nine: bytes) -> None:
+    """The address answers the worked example: 19, 25, 37, 43, and the metrics tell of it."""
+    with Client(serving.grpc, retry=Retry(budget_s=30)) as client:
+        answer = client.classify(nine, model="guide", options=Options(logits=True))
+        (model,) = client.models()
+    metrics = httpx.get(f"{serving.http}/metrics").text
+
+    assert answer.logits == (19, 25, 37, 43)
+    assert (model.state, model.provider) == ("ready", "cpu fp32")
+    assert httpx.get(f"{serving.http}/readyz").text == "ready\n"
+    assert 'vitrine_requests_total{code="OK",method="Classify",model="guide"} 1.0' in metrics
+    assert 'vitrine_latency_seconds_count{model="guide",stage="compute"} 1.0' in metrics
+
+
+def test_a_signal_ends_it_well(serving: Serving) -> None:
+    """SIGTERM drains and exits with 0."""
+    with Client(serving.grpc, retry=Retry(budget_s=30)) as client:
+        client.model("guide")
+    serving.process.send_signal(signal.SIGTERM)
+
+    assert serving.process.wait(timeout=30) == 0
+
+
+def test_a_taken_port_is_one_line(serving: Serving, tmp_path: Path) -> None:
+    """A second server on the same address says so and exits with 2."""
+    flags = ("--grpc", serving.grpc, "--http", "127.0.0.1:0", "--models", str(tmp_path))
+    command = [sys.executable, "-m", "service", "serve", *flags]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert second.returncode == 2
+    assert f"vitrine: grpc: cannot listen on {serving.grpc}" in second.stderr
+    assert "Traceback" not in second.stderr

@@ -8,7 +8,6 @@ async with AsyncClient("127.0.0.1:50051") as client:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 import uuid
@@ -55,6 +54,7 @@ class AsyncClient:
         self._channel = grpc.aio.insecure_channel(server, options=_options(max_message_bytes))
         self._classifier = ClassifierStub(self._channel)
         self._models = ModelsStub(self._channel)
+        self._feeders: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,7 +65,8 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection; calls in flight are cancelled."""
+        """Close the connection; calls in flight are cancelled, also those of a `classify_many` left half-way."""
+        await _cancel(self._feeders)
         await self._channel.close()
 
     async def classify(
@@ -119,15 +120,15 @@ class AsyncClient:
                 results.put_nowait(None)
 
         feeder = asyncio.create_task(feed())
+        self._feeders.add(feeder)
         try:
             while (result := await results.get()) is not None:
                 yield result
                 room.release()
             await feeder
         finally:
-            feeder.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await feeder
+            self._feeders.discard(feeder)
+            await _cancel({feeder})
 
     async def models(self) -> list[ModelInfo]:
         """Every version of every model that the server knows."""
@@ -164,6 +165,13 @@ class AsyncClient:
                 raise TooLate(f"the deadline leaves no time to try again after: {error}") from error
             await asyncio.sleep(wait_s)
             attempt, waited_s = attempt + 1, waited_s + wait_s
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """End tasks whose outcome nobody wants any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _each(images: Iterable[Image] | AsyncIterable[Image]) -> AsyncIterator[Image]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.text import Text
 
-from service.client import AsyncClient, Result
+from service.client import AsyncClient, Result, Retry
 from service.commands.inputs import STDIN, count, each
 from service.commands.writers import Format, Write, writer
 from service.core.messages import Options
@@ -52,8 +52,10 @@ def run(job: Job, paths: Sequence[str]) -> int:
 
 async def _run(job: Job, paths: Sequence[str]) -> int:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    async with AsyncClient(job.server, timeout_s=job.timeout_s) as client:
+    # Asked once, without patience: a person who mistyped an address wants to hear of it at once.
+    async with AsyncClient(job.server, timeout_s=job.timeout_s, retry=Retry(budget_s=0)) as client:
         await client.model(job.model, job.version)
+    async with AsyncClient(job.server, timeout_s=job.timeout_s) as client:
         results = client.classify_many(
             each(paths, sys.stdin),
             model=job.model,

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from service.client import Client, ModelInfo
+from service.client import Client, ModelInfo, Retry
 from service.core.tuning import Tuning
 
 PIPE_WIDTH = 200
@@ -17,7 +17,7 @@ PIPE_WIDTH = 200
 
 def show(server: str, *, tuning: bool) -> None:
     """Print the models of a server, and with `tuning` what was measured for each."""
-    with Client(server) as client:
+    with Client(server, retry=Retry(budget_s=0)) as client:
         infos = client.models()
     # Rich assumes 80 columns where there is no terminal; a pipe has room for all.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)

@@ -94,6 +94,18 @@ def test_an_unknown_model_is_said_before_anything_is_read(vitrine: Vitrine, fold
     assert server.inside.calls == []
 
 
+@pytest.mark.parametrize("command", [("models",), ("classify", "--model", "digits", "a.png")])
+def test_no_server_is_one_line(command: tuple[str, ...]) -> None:
+    """The address is in it, it comes at once, and the exit code is 2."""
+    full = [sys.executable, "-m", "service", *command, "--server", "127.0.0.1:1"]
+    done = subprocess.run(full, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("vitrine: ")
+    assert "127.0.0.1:1" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_models_are_a_table(vitrine: Vitrine) -> None:
     """State, provider and reason for each; the measurements on request."""
     plain = vitrine("models")

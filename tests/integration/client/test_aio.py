@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -164,6 +165,22 @@ async def test_concurrency_is_bounded_and_the_source_is_lazy(client: AsyncClient
     await results.aclose()
 
     assert 10 <= produced <= 10 + 4 + 1
+
+
+async def test_leaving_half_way_leaves_nothing_behind(server: Running) -> None:
+    """Breaking out of the results and closing the client ends the calls in flight without a trace."""
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    server.inside.held[b"slow"] = asyncio.Event()
+    async with AsyncClient(server.address) as client:
+        async for _ in client.classify_many([b"a", *[b"slow"] * 50], model="digits", concurrency=8):
+            break
+    gc.collect()  # the generator left half-way is closed by a task of the loop's own
+    async with asyncio.timeout(10):
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
+
+    assert complaints == []
 
 
 async def test_a_broken_source_is_its_owner_s_error(client: AsyncClient) -> None:

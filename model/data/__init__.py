@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.data import folders, idx_folder
+from model.data.folders import load_folder
+from model.data.idx_folder import load_idx
 from model.data.npm import fetch
 from model.data.splits import Images, Splits
-from model.recipe import Idx, Recipe
+from model.recipe import Folder, Idx, Recipe
 from service.core.errors import InvalidInput
 
 __all__ = ["Images", "Splits", "fetch", "load"]
@@ -19,9 +20,9 @@ def load(recipe: Recipe, root: Path = Path("data")) -> Splits:
     Raises `InvalidInput` when the recipe names no data, when files are missing or damaged, or do not fit the recipe.
     """
     match recipe.data:
+        case Idx():
+            return load_idx(recipe.data, recipe, root / recipe.data.path)
+        case Folder():
+            return load_folder(recipe.data, recipe, root / recipe.data.path)
         case None:
             raise InvalidInput("recipe.data", "must name the data", None)
-        case Idx():
-            return idx_folder.load(recipe.data, recipe, root / recipe.data.path)
-        case _:
-            return folders.load(recipe.data, recipe, root / recipe.data.path)

@@ -38,7 +38,7 @@ class Listing:
         return Listing([path for path, kept in zip(self.paths, rows, strict=True) if kept], self.targets[rows])
 
 
-def load(data: Folder, recipe: Recipe, folder: Path) -> Splits:
+def load_folder(data: Folder, recipe: Recipe, folder: Path) -> Splits:
     """List, divide where the folder is not yet divided, and decode. Raises `InvalidInput`, see `model.data.load`."""
     if not folder.is_dir():
         raise InvalidInput("recipe.data.path", "must be a folder", folder)

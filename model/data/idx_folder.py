@@ -14,7 +14,7 @@ from service.core.errors import InvalidInput
 from service.core.image import prepare
 
 
-def load(data: Idx, recipe: Recipe, folder: Path) -> Splits:
+def load_idx(data: Idx, recipe: Recipe, folder: Path) -> Splits:
     """Read the train files, and the test files if they are there. Raises `InvalidInput`, see `model.data.load`."""
     if recipe.head.type != "softmax":
         raise InvalidInput("recipe.head.type", "IDX labels are class numbers, so it must be softmax", recipe.head.type)

@@ -113,7 +113,7 @@ def batches(policy: EnginePolicy) -> tuple[int, ...]:
 
 
 def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
-    """Choose the fastest under the latency ceiling; among equals the exact one, with the smaller batch.
+    """Choose the fastest under the latency ceiling; among equals the exact one, with more lanes and a smaller batch.
 
     Where none is under the ceiling, the one with the lowest latency. Rejected ones are not chosen. Raises `Refused`
     when all are, with their reasons.
@@ -136,8 +136,9 @@ def _worth(found: Measurement, most_lanes: int) -> float:
     return found.images_per_second * (1.0 if found.setting.lanes == most_lanes else _FEWER_LANES)
 
 
-def _simplicity(found: Measurement) -> tuple[bool, int, float]:
-    return (found.setting.precision != "fp32", found.setting.batch, found.latency_ms)
+def _simplicity(found: Measurement) -> tuple[bool, int, int, float]:
+    setting = found.setting
+    return (setting.precision != "fp32", -setting.lanes, setting.batch, found.latency_ms)
 
 
 class _Search:

@@ -132,7 +132,7 @@ def test_fewer_lanes_must_be_clearly_faster() -> None:
     """While the only lane decodes, its second core idles, which the race cannot see."""
     two = measured(100, lanes=2)
 
-    assert pick([two, measured(108, lanes=1)], ceiling_ms=50) is two
+    assert pick([two, measured(108, lanes=1, latency_ms=5)], ceiling_ms=50) is two
     assert pick([two, measured(120, lanes=1)], ceiling_ms=50).setting.lanes == 1
 
 

@@ -41,6 +41,7 @@ class FakeClassifier:
     held: dict[bytes, asyncio.Event] = field(default_factory=dict)
     first: list[ServiceError] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    timing: Timing = TIMING
     withdrawn: list[str] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -55,7 +56,7 @@ class FakeClassifier:
             await self._hold(id, self.held[image])
         if image in self.failures:
             raise self.failures[image]
-        return answer(id, options)
+        return replace(answer(id, options), timing=self.timing)
 
     async def seen(self, count: int) -> None:
         """Wait until `count` calls have arrived."""

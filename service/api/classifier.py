@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import time
 import uuid
@@ -11,10 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 from google.rpc.status_pb2 import Status
 
 from service.api.guard import Context, guarded, outcome
+from service.api.stream import Stream
 from service.core.errors import Code, InvalidInput
 from service.core.events import Emit, RequestDone
 from service.core.messages import NEVER, Answer
@@ -41,6 +40,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self._bounds = bounds
         prefix = uuid.uuid4().hex[:8]
         self._ids = (f"{prefix}-{number}" for number in itertools.count(1))
+        self._streams: set[Stream] = set()
         self.in_flight = 0  #: pictures whose callers wait
 
     @guarded
@@ -58,37 +58,25 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         results = await asyncio.gather(*(self._result(item, deadline, "ClassifyBatch") for item in items))
         return pb.ClassifyBatchResponse(results=results)
 
+    @guarded
     async def ClassifyStream(self, _requests: AsyncIterator[pb.ClassifyRequest], context: Context) -> None:
-        """Results in the order they are ready.
-
-        Nothing more is read while `max_stream_in_flight` requests are unanswered. When the caller half-closes, what is
-        in flight is answered; when it cancels, all of it is withdrawn.
-        """
+        """Results in the order they are ready; see `Stream` for the flow of it."""
         deadline = _deadline(context)
-        room = asyncio.Semaphore(self._bounds.max_stream_in_flight)
-        results: asyncio.Queue[pb.ClassifyResult | None] = asyncio.Queue()
 
-        async def answer(request: pb.ClassifyRequest) -> None:
-            results.put_nowait(pb.ClassifyResult(**await self._result(request, deadline, "ClassifyStream")))
+        async def answer(request: pb.ClassifyRequest) -> pb.ClassifyResult:
+            return pb.ClassifyResult(**await self._result(request, deadline, "ClassifyStream"))
 
-        async def read() -> None:
-            try:
-                async with asyncio.TaskGroup() as unanswered:
-                    while await room.acquire() and (request := await context.read()) is not grpc.aio.EOF:
-                        unanswered.create_task(answer(request))
-            finally:
-                results.put_nowait(None)
-
-        reader = asyncio.create_task(read())
+        stream = Stream(context, answer, self._bounds.max_stream_in_flight)
+        self._streams.add(stream)
         try:
-            while (result := await results.get()) is not None:
-                await context.write(result)
-                room.release()
-            await reader
+            await stream.run()
         finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
+            self._streams.discard(stream)
+
+    def stop_streams(self) -> None:
+        """End every stream once what it has read is answered."""
+        for stream in self._streams:
+            stream.stop()
 
     async def _result(self, request: pb.ClassifyRequest, deadline: float, method: str) -> dict[str, Any]:
         """The fields of a `ClassifyResult`, so that the message that holds it is built at once."""

@@ -72,6 +72,7 @@ class GrpcServer:
     async def stop(self, grace_s: float) -> None:
         """Say "not serving", take no new calls, wait up to `grace_s` seconds for those in flight, cancel the rest."""
         await self._health.enter_graceful_shutdown()
+        self._classifier.stop_streams()
         if self._server:
             await self._server.stop(grace_s)
 

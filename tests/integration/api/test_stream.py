@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
+from service.api.server import GrpcServer
 from service.core.errors import BadImage
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
@@ -116,6 +119,40 @@ async def test_leaving_withdraws_everything(stream: Stream, inside: FakeClassifi
     await asyncio.wait_for(inside.left(3), 10)
 
     assert sorted(inside.withdrawn) == ["a", "b", "c"]
+
+
+async def test_shutting_down_ends_an_idle_stream(
+    stream: Stream, inside: FakeClassifier, server: GrpcServer, channel: grpc.aio.Channel
+) -> None:
+    """What was read is answered, then the caller is told to go elsewhere, long before the grace period is over."""
+    gate = inside.held[b"slow"] = asyncio.Event()
+    idle = ClassifierStub(channel).ClassifyStream()
+    await idle.write(request("first"))
+    await idle.read()
+    await stream.write(request("slow", b"slow"))
+    await inside.seen(2)
+    async with asyncio.timeout(20):
+        stopping = asyncio.create_task(server.stop(grace_s=60))
+        assert await idle.code() == grpc.StatusCode.UNAVAILABLE
+        gate.set()
+        answered = await stream.read()
+        await stopping
+
+    assert isinstance(answered, pb.ClassifyResult)
+    assert answered.id == "slow"
+    assert await stream.code() == grpc.StatusCode.UNAVAILABLE
+    assert await stream.details() == "the server is shutting down; what was read is answered"
+
+
+async def test_a_bug_beyond_one_item_ends_the_stream(stream: Stream, inside: FakeClassifier) -> None:
+    """An answer that cannot be put on the wire is logged and ends the call; nobody waits for it for ever."""
+    inside.timing = replace(inside.timing, queue_us=-1)
+    await stream.write(request("a"))
+    with capture_logs() as logs:
+        async with asyncio.timeout(20):
+            assert await stream.code() == grpc.StatusCode.INTERNAL
+
+    assert await stream.details() == f"internal error, logged as {logs[0]['error_id']}"
 
 
 async def test_many_answers_each_meet_their_request(stream: Stream) -> None:

@@ -62,6 +62,12 @@ class NoSuchLayer(ServiceError):
     code = Code.NOT_FOUND
 
 
+class NoSuchPicture(ServiceError):
+    """No picture is kept under that id."""
+
+    code = Code.NOT_FOUND
+
+
 class OverBudget(ServiceError):
     """The answer would be larger than allowed. The message says how large, and what would fit; waiting cannot help."""
 

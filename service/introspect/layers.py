@@ -10,11 +10,12 @@ import numpy as np
 from service.core import windows
 from service.core.anatomy import describe
 from service.core.graph import Graph, TensorType
+from service.core.introspection import Kernels
 from service.core.layers import LayerInfo
 from service.core.spec import Spec
 from service.engine import graph as files
 from service.engine.folding import surviving_tensors
-from service.engine.taps import Kernels, TapSessions, TapSource
+from service.engine.taps import TapSessions, TapSource
 
 #: Tensors fetched at once while their types are found out.
 _PROBED = 64

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from model.net import normalise
 from service.core.geometry import Window
+from service.core.introspection import Kernels
 from service.core.layers import LayerInfo, Role
 from service.core.spec import Spec
 from service.core.tuning import Setting
-from service.engine.taps import Kernels, TapSessions, TapSource
+from service.engine.taps import TapSessions, TapSource
 from service.introspect.layers import Anatomy, study
 from tests import nets
 

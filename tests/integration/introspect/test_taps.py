@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.core.introspection import Kernels
 from service.core.spec import OUTPUT_NAME, Spec
 from service.core.tuning import Setting
 from service.engine import graph
 from service.engine.folding import surviving_tensors
 from service.engine.session import infer, open_session
-from service.engine.taps import Kernels, TapSessions, TapSource
+from service.engine.taps import TapSessions, TapSource
 
 CPU = Setting("cpu", "fp32", 1, 1, 4)
 

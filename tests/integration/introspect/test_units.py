@@ -15,6 +15,7 @@ from service.core.activations import function
 from service.core.arithmetic import explain, needed
 from service.core.errors import InvalidInput, Refused
 from service.core.graph import Array, Graph
+from service.core.introspection import Kernels
 from service.core.layers import LayerInfo, find
 from service.core.maps import as_maps, maps_shape
 from service.core.tuning import Setting
@@ -29,7 +30,7 @@ from service.core.units import (
     SoftmaxUnit,
 )
 from service.engine import graph as files
-from service.engine.taps import Kernels, TapSessions, TapSource
+from service.engine.taps import TapSessions, TapSource
 from service.introspect.layers import Anatomy, study
 from tests import nets
 

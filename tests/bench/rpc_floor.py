@@ -1,5 +1,8 @@
 """What our gRPC edge costs beyond an empty handler: `python -m tests.bench.rpc_floor`.
 
+"intercepted" is the empty handler behind one interceptor that does nothing, "asyncio" the empty handler on asyncio's
+own loop; all others run on uvloop.
+
 An instant classifier answers inside, so that nothing but the edge is measured. Server and client are two processes;
 variants alternate in rounds and the medians are printed. On a busy machine rates say little: the server's CPU time per
 call is the number to compare.
@@ -33,7 +36,7 @@ from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import (
 from service.telemetry.metrics import Metrics
 from tests.fakes import FakeCatalog, answer
 
-VARIANTS = ("empty", "ours")
+VARIANTS = ("empty", "ours", "intercepted", "asyncio")
 IMAGE_BYTES = 784
 UNARY_CALLERS = 16
 STREAM_WINDOW = 64
@@ -64,13 +67,20 @@ class Empty(ClassifierServicer):
             yield pb.ClassifyResult(response=REPLY)
 
 
+class Nothing(grpc.aio.ServerInterceptor):
+    """What every interceptor costs before it does anything."""
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        return await continuation(handler_call_details)
+
+
 async def serve(variant: str) -> None:
     """Run one variant; the port is the first line of stdout."""
     if variant == "ours":
         ours = GrpcServer(GrpcSettings("127.0.0.1:0"), Instant(), FakeCatalog(), Metrics("bench").emit)
         port = await ours.start()
     else:
-        empty = grpc.aio.server()
+        empty = grpc.aio.server(interceptors=[Nothing()] if variant == "intercepted" else [])
         add_ClassifierServicer_to_server(Empty(), empty)
         port = empty.add_insecure_port("127.0.0.1:0")
         await empty.start()
@@ -167,13 +177,13 @@ def _request() -> pb.ClassifyRequest:
 
 def report(rounds: dict[str, list[dict[str, Reading]]]) -> None:
     """Medians over the rounds, and ours against the empty handler."""
-    print(f"{'load':8}{'variant':10}{'per second':>12}{'server us':>12}")
+    print(f"{'load':8}{'variant':12}{'per second':>12}{'server us':>12}")
     for load in LOADS:
         for variant in VARIANTS:
             readings = [reading[load] for reading in rounds[variant]]
             rate = statistics.median(reading.per_second for reading in readings)
             cpu = statistics.median(reading.server_us for reading in readings)
-            print(f"{load:8}{variant:10}{rate:12.0f}{cpu:12.0f}")
+            print(f"{load:8}{variant:12}{rate:12.0f}{cpu:12.0f}")
 
 
 def main() -> None:
@@ -183,7 +193,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5)
     arguments = parser.parse_args()
     if arguments.serve:
-        uvloop.run(serve(arguments.serve))
+        run = asyncio.run if arguments.serve == "asyncio" else uvloop.run
+        run(serve(arguments.serve))
         return
     rounds: dict[str, list[dict[str, Reading]]] = {variant: [] for variant in VARIANTS}
     for _ in range(arguments.rounds):

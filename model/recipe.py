@@ -56,7 +56,7 @@ class Head:
 class Idx:
     """IDX files as of MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...`, each also as `.gz`.
 
-    `source` is a name known to `vitrine-model data` ("mnist", "fashion") or empty; `path` is relative to the data root.
+    `path` is relative to the data root; `vitrine-model data` puts "mnist" and "fashion" there.
     """
 
     type: Literal["idx"]

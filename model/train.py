@@ -58,7 +58,7 @@ def fit(
     """Train and return the path of the best checkpoint, `run_dir/best.pt`; `checkpoint.read_best` reads it.
 
     `run_dir` also gets `last.pt`, from which `resume` goes on, and `metrics.jsonl`. Under `torchrun` the global batch
-    is shared among the processes. Raises `InvalidInput` when the recipe has no training or `run_dir` belongs to
+    is shared among the processes. Raises `InvalidInput` when recipe and data do not fit or `run_dir` belongs to
     another recipe, `Refused` when it holds a run and `resume` was not asked for, `Diverged`.
     """
     if recipe.training is None:
@@ -66,6 +66,8 @@ def fit(
     splits = data.load(recipe, data_root)
     if len(splits.train) < recipe.training.batch:
         raise InvalidInput("training.batch", f"must be at most the {len(splits.train)} images", recipe.training.batch)
+    if len(splits.validation) == 0:
+        raise InvalidInput("recipe.data", "must have images to validate on", 0)
     with processes.join() as group:
         processes.use_threads(recipe.training.threads, group)
         parts = _build(recipe, recipe.training)

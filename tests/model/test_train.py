@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
@@ -164,6 +165,7 @@ PARALLEL = """
 import sys
 from pathlib import Path
 import torch
+from PIL import Image
 from model import optimize, recipe, train
 
 seen, nets = [], []
@@ -293,3 +295,23 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     checkpoint.write(path, {"weights": {}})
     with pytest.raises(InvalidInput, match=r"must be the best checkpoint of a run; it lacks, got 'recipe'"):
         checkpoint.read_best(path)
+
+
+def test_a_run_without_validation_is_refused(tmp_path: Path) -> None:
+    """Choosing weights needs pictures to choose by."""
+    for split in ("train", "val"):
+        for label in ("cat", "dog"):
+            (tmp_path / split / label).mkdir(parents=True)
+    for label in ("cat", "dog"):
+        Image.new("L", (4, 4)).save(tmp_path / "train" / label / "0.png")
+    text = """
+name = "blind"
+input = { channels = 1, height = 4, width = 4 }
+data = { type = "folder", path = "." }
+head = { type = "softmax", labels = ["cat", "dog"] }
+layers = [{ type = "flatten" }, { type = "dense", units = 2 }]
+training = { epochs = 1, batch = 2, optimizer = { type = "sgd", rate = 0.1 } }
+"""
+
+    with pytest.raises(InvalidInput, match=r"recipe\.data: must have images to validate on, got 0"):
+        fit(text, tmp_path / "run", tmp_path)

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 from PIL import Image
 
 from service.client import Client, Options, Retry
+from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
+from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 
 ZOO = Path(__file__).parents[3] / "model" / "zoo"
 
@@ -43,12 +46,26 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
             process.kill()
 
 
+def png(pixels: bytes) -> bytes:
+    """A grayscale picture of 3 x 3."""
+    file = io.BytesIO()
+    Image.frombytes("L", (3, 3), pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def convolved(pixels: bytes) -> tuple[float, ...]:
+    """The 2 x 2 kernel 0 1 / 2 3 at the four corners."""
+    return tuple(float(pixels[at + 1] + 2 * pixels[at + 3] + 3 * pixels[at + 4]) for at in (0, 1, 3, 4))
+
+
+def logits(response: pb.ClassifyResponse) -> tuple[float, ...]:
+    return tuple(response.logits)
+
+
 @pytest.fixture
 def nine() -> bytes:
     """The worked example's picture: pixels 0 to 8."""
-    file = io.BytesIO()
-    Image.frombytes("L", (3, 3), bytes(range(9))).save(file, "PNG")
-    return file.getvalue()
+    return png(bytes(range(9)))
 
 
 def test_what_it_prints_can_be_called(serving: Serving, nine: bytes) -> None:
@@ -63,6 +80,26 @@ def test_what_it_prints_can_be_called(serving: Serving, nine: bytes) -> None:
     assert httpx.get(f"{serving.http}/readyz").text == "ready\n"
     assert 'vitrine_requests_total{code="OK",method="Classify",model="guide"} 1.0' in metrics
     assert 'vitrine_latency_seconds_count{model="guide",stage="compute"} 1.0' in metrics
+
+
+def test_every_door_gives_the_same_answers(serving: Serving) -> None:
+    """Single calls, a batch and a stream of the same pictures agree with the arithmetic, item by item."""
+    pictures = {str(n): bytes((n + 7 * k) % 256 for k in range(9)) for n in range(64)}
+    requests = [
+        pb.ClassifyRequest(id=name, model="guide", image=png(pixels), logits=True) for name, pixels in pictures.items()
+    ]
+    with Client(serving.grpc, retry=Retry(budget_s=30)) as client:
+        client.classify(requests[0].image, model="guide")  # it is ready
+    with grpc.insecure_channel(serving.grpc) as channel:
+        stub = ClassifierStub(channel)
+        alone = {request.id: logits(stub.Classify(request)) for request in requests}
+        batch = stub.ClassifyBatch(pb.ClassifyBatchRequest(requests=requests)).results
+        stream = {result.id: logits(result.response) for result in stub.ClassifyStream(iter(requests))}
+
+    expected = {name: convolved(pixels) for name, pixels in pictures.items()}
+    assert alone == expected
+    assert [(result.id, logits(result.response)) for result in batch] == list(expected.items())
+    assert stream == expected
 
 
 def test_a_signal_ends_it_well(serving: Serving) -> None:

@@ -16,7 +16,7 @@ from service.core.image import Limits
 from service.core.messages import ModelKey
 from service.core.ports import Engine
 from service.dispatch import Dispatcher
-from service.engine.loading import EnginePolicy, load
+from service.engine.loading import EnginePolicy, check, load
 from service.engine.runtime import installed_runtime
 from service.engine.store import ModelStore
 from service.lane import Lane
@@ -32,12 +32,13 @@ _log = structlog.get_logger("vitrine")
 
 
 def build_server(config: Config) -> Lifecycle:
-    """The embedded default: front-end, queue and lanes in this process.
+    """The embedded default: front-end, queue and lanes in this process. To be called on the running event loop.
 
     Raises `ServiceError` when the installed ONNX Runtime or the configuration rules it out.
     """
     installed_runtime()
     store, policy = ModelStore(config.models), _policy(config)
+    check(policy)
     limits = Limits(config.max_image_bytes, config.max_image_pixels, config.max_image_side)
     metrics = Metrics(version("vitrine"))
 

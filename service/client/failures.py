@@ -32,7 +32,8 @@ def from_status(status: Status) -> ServiceError:
 
 
 def _plain(code: grpc.StatusCode, message: str) -> ServiceError:
-    if code is grpc.StatusCode.UNAVAILABLE:
+    # Who cancels a call of its own sees no status; so this was a server that shut down with the call under way.
+    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
         return NotReady(message)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TooLate(message)

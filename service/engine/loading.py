@@ -17,7 +17,12 @@ from service.engine.tuning_cache import cache_for, cache_key, this_host
 
 _INCOMPLETE = "the tuning budget was too short to measure everything; it is not kept and repeated at the next load"
 
-__all__ = ["EnginePolicy", "load"]
+__all__ = ["EnginePolicy", "check", "load"]
+
+
+def check(policy: EnginePolicy) -> None:
+    """Raise now what every load would: `InvalidInput` or `Refused` for providers unknown or not installed."""
+    choose(policy.providers, tuple(ort.get_available_providers()))
 
 
 def load(stored: StoredModel, policy: EnginePolicy) -> OnnxEngine:

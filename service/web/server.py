@@ -20,7 +20,9 @@ class HttpServer:
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._server = _Server(uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off"))
+        self._server = _Server(
+            uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
+        )
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
 
 import numpy as np
 import onnxruntime as ort
@@ -189,7 +188,10 @@ class _Search:
         return pick(list(self._table.values()), self._policy.latency_ceiling_ms)
 
     def final(self) -> None:
-        """Measure the fastest few again, in turns, while the budget lasts; medians replace what was measured."""
+        """Measure the fastest few again, in turns, while the budget lasts; the best turn is what counts.
+
+        A neighbour on the same cores can only make a turn slower, so the best one is the least disturbed.
+        """
         finalists = self._finalists()
         speeds: dict[Setting, list[Speed]] = {setting: [] for setting in finalists}
         for _ in range(_FINAL_ROUNDS if len(finalists) > 1 else 0):
@@ -200,8 +202,7 @@ class _Search:
                 speeds[setting].append(measure(session, setting, self._samples.pixels, self._slot_s))
         for setting, found in speeds.items():
             if found:
-                rate = median(speed.images_per_second for speed in found)
-                self._record(setting, Speed(rate, median(speed.latency_ms for speed in found)), "")
+                self._record(setting, max(found, key=lambda speed: speed.images_per_second), "")
 
     def result(self, cores: int) -> Tuning:
         """The choice and its table, with what the latency ceiling ruled out marked as such."""
@@ -227,7 +228,7 @@ class _Search:
             for setting, session in rivals.items():
                 single = replace(setting, lanes=1, batch=1)
                 latencies[setting].append(measure(session, single, self._samples.pixels, self._slot_s).latency_ms)
-        return alone if median(latencies[alone]) * _ALONE_GAIN < median(latencies[chosen]) else None
+        return alone if min(latencies[alone]) * _ALONE_GAIN < min(latencies[chosen]) else None
 
     def _session(self, setting: Setting) -> ort.InferenceSession:
         return self._sessions.get(_layout(setting)) or open_session(self._stored.model, setting)

@@ -48,12 +48,14 @@ class Dispatcher:
         """
         started = self._now()
         known = ""
-        code: Code | None = None
+        code: Code | None = Code.FAILED
         try:
             key = self._admit(model, version)
             known = key.name
             inspect(image, self._limits)
-            return await self._queue.submit(Request(id, key, image, options, deadline))
+            answer = await self._queue.submit(Request(id, key, image, options, deadline))
+            code = None
+            return answer
         except ServiceError as error:
             code = error.code
             raise

@@ -109,6 +109,19 @@ async def test_a_withdrawn_request_is_a_fact(bench: Bench) -> None:
     assert bench.events == [RequestDone("tiny", "Classify", Code.CANCELLED, 0.0)]
 
 
+async def test_a_bug_is_not_counted_as_an_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a queue raises that is no error of ours, the request failed."""
+
+    async def submit(request: Request) -> Answer:
+        raise KeyError(request.id)
+
+    monkeypatch.setattr(bench.queue, "submit", submit)
+    with pytest.raises(KeyError):
+        await bench.classify()
+
+    assert bench.events == [RequestDone("tiny", "Classify", Code.FAILED, 0.0)]
+
+
 async def test_a_closed_dispatcher_refuses(bench: Bench) -> None:
     """While the server shuts down nothing new is admitted."""
     bench.dispatcher.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ def test_a_factory_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A file in the current folder is enough; it need not be installed."""
     (tmp_path / "their_package_a.py").write_text("from torch import nn\ndef make(): return nn.Linear(3, 2)\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
     built = importing.build("their_package_a:make")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from model.cli import main
 from model.data import idx
 from service.core.messages import ModelKey
 from service.engine.store import ModelStore
@@ -60,11 +63,33 @@ units = 2
 """
 
 
-def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """`vitrine-model ARGUMENTS` in a folder, with a wide terminal and one thread."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "model", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300)
+@dataclass(frozen=True)
+class Done:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`vitrine-model ARGUMENTS` in a folder, with a wide terminal."""
+
+    def call(*arguments: object, cwd: Path) -> Done:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setenv("COLUMNS", "160")
+        monkeypatch.setattr(sys, "argv", ["vitrine-model", *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    return call
 
 
 def bars(count: int, seed: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], ...]:
@@ -87,47 +112,49 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels, targets = bars(count, seed)
         (made / "data" / "bars" / f"{name}-images-idx3-ubyte").write_bytes(idx.dump(pixels))
         (made / "data" / "bars" / f"{name}-labels-idx1-ubyte").write_bytes(idx.dump(targets))
-    trained = run("train", "tiny.toml", cwd=made)
-    assert trained.returncode == 0, trained.stderr
-    assert "runs/tiny/best.pt" in trained.stdout
+    # In a process of its own, as a person does it: training sets the number of threads for its whole process.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    train = [sys.executable, "-m", "model", "train", "tiny.toml"]
+    said = subprocess.run(train, cwd=made, env=environment, capture_output=True, text=True, check=True, timeout=300)
+    assert "runs/tiny/best.pt: epoch " in said.stdout
     return made
 
 
-def test_a_run_becomes_a_published_model(folder: Path) -> None:
+def test_a_run_becomes_a_published_model(command: Command, folder: Path) -> None:
     """Train, publish, and the server's store opens it; the accuracy is measured on the test split."""
-    done = run("publish", "runs/tiny", "--models", "models", cwd=folder)
+    done = command("publish", "runs/tiny", "--models", "models", cwd=folder)
 
-    assert done.returncode == 0, done.stderr
-    assert "tiny -> models/tiny/1" in done.stdout
-    assert "on 100 images of the test split of bars" in done.stdout
+    assert done.code == 0, done.err
+    assert "tiny -> models/tiny/1" in done.out
+    assert "on 100 images of the test split of bars" in done.out
     stored = ModelStore(folder / "models").open(ModelKey("tiny", 1))
     assert stored.spec.facts["dataset"] == "bars: 192 for training, 64 for validation, 100 for the test"
     assert stored.spec.facts["training"].startswith("3 of 3 epochs in ")
     assert stored.samples().pixels.shape == (64, 8, 8, 1)
-    judged = run("evaluate", "models/tiny/1", "tiny.toml", cwd=folder)
-    assert judged.returncode == 0, judged.stderr
-    assert judged.stdout.splitlines()[-1].startswith(f"accuracy {stored.spec.facts['accuracy'].split()[0]} of 100")
+    judged = command("evaluate", "models/tiny/1", "tiny.toml", cwd=folder)
+    assert judged.code == 0, judged.err
+    assert judged.out.splitlines()[-1].startswith(f"accuracy {stored.spec.facts['accuracy'].split()[0]} of 100")
 
 
-def test_the_file_alone_can_be_exported(folder: Path) -> None:
+def test_the_file_alone_can_be_exported(command: Command, folder: Path) -> None:
     """From the checkpoint itself; nothing else is written."""
-    done = run("export", "runs/tiny/best.pt", "out.onnx", cwd=folder)
+    done = command("export", "runs/tiny/best.pt", "out.onnx", cwd=folder)
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert (folder / "out.onnx").stat().st_size > 1000
 
 
-def test_recipes_and_models_are_described(folder: Path) -> None:
+def test_recipes_and_models_are_described(command: Command, folder: Path) -> None:
     """The formula with its numbers, from the recipe and from the published file."""
-    run("publish", "runs/tiny", "--models", "described", cwd=folder)
+    command("publish", "runs/tiny", "--models", "described", cwd=folder)
 
     for source in ("tiny.toml", "described/tiny/1"):
-        done = run("describe", source, cwd=folder)
-        assert done.returncode == 0, done.stderr
-        assert "floor((8+0+1-1*(3-1)-1)/1)+1 = 7" in done.stdout
+        done = command("describe", source, cwd=folder)
+        assert done.code == 0, done.err
+        assert "floor((8+0+1-1*(3-1)-1)/1)+1 = 7" in done.out
 
 
-def test_somebody_elses_network_is_imported(tmp_path: Path) -> None:
+def test_somebody_elses_network_is_imported(command: Command, tmp_path: Path) -> None:
     """A module of their own, weights, labels and pictures: one command."""
     (tmp_path / "theirs.py").write_text(
         "from torch import nn\n"
@@ -145,9 +172,9 @@ def test_somebody_elses_network_is_imported(tmp_path: Path) -> None:
 
     options = "--name theirs --weights weights.pt --labels labels.txt --samples pictures --input 3x16x16 --models out"
     spread = "--mean 0.5,0.5,0.5 --std 0.2,0.2,0.2 --resize crop --crop-fraction 0.9 --interpolation bicubic"
-    done = run("import", "theirs:make", *options.split(), *spread.split(), cwd=tmp_path)
+    done = command("import", "theirs:make", *options.split(), *spread.split(), cwd=tmp_path)
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     stored = ModelStore(tmp_path / "out").open(ModelKey("theirs", 1))
     assert (stored.spec.preprocess.mean, stored.spec.preprocess.interpolation) == ((0.5, 0.5, 0.5), "bicubic")
     sky, tomato = stored.samples().logits
@@ -171,12 +198,14 @@ def test_somebody_elses_network_is_imported(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_a_mistake_is_one_line_and_exit_code_2(
+    command: Command, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
     """No traceback for what the caller can mend."""
     (tmp_path / "broken.toml").write_text("name = ")
 
-    done = run(*arguments, cwd=tmp_path)
+    done = command(*arguments, cwd=tmp_path)
 
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert words in done.err
+    assert "Traceback" not in done.err

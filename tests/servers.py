@@ -66,6 +66,10 @@ class RedisServer:
             else:
                 return
 
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def client(self) -> redis.Redis:
         """A blocking client, for looking in from outside."""
         return redis.Redis.from_url(self.url, protocol=2)
@@ -83,5 +87,5 @@ class RedisServer:
 
     def stop(self) -> None:
         """Make sure that it is gone."""
-        if self.process is not None and self.process.poll() is None:
+        if self.running:
             self.kill()

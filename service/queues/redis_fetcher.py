@@ -63,7 +63,7 @@ class Fetcher:
         try:
             return bool(await step())
         except Rejected as error:
-            await self._keeper.heal(error)
+            return await self._keeper.heal(error)
         except Away:
             await self._disown()
         return True

@@ -42,27 +42,27 @@ class Keeper:
 
     async def run(self) -> None:
         """Keep it for ever, whatever happens to Redis."""
-        hushed = False
         while True:
             try:
-                if not hushed:
-                    await self._hush()
-                    hushed = True
-                await self._tick()
-                await asyncio.sleep(self._times.tick_s)
+                await self._hush()
+                while True:
+                    await self._tick()
+                    await asyncio.sleep(self._times.tick_s)
             except Rejected as error:
                 await self.heal(error)
             except Away:
                 await self._site.commands.up()
-                self._beat_due_s, hushed = -math.inf, False
+                self._beat_due_s = -math.inf
+                self._hold_still(self._times.life_s)  # until the others are back, too
 
-    async def heal(self, error: Rejected) -> None:
-        """After an error of Redis: the next beat makes groups again that are gone."""
-        self._beat_due_s = -math.inf
-        if error.kind != "NOGROUP":
-            await asyncio.sleep(self._times.beat_s)
-        elif not self._retired:
-            await self._remake()
+    async def heal(self, error: Rejected) -> bool:
+        """After an error of Redis: make groups again that are gone. False when there is nothing to be had any more."""
+        gone = error.kind == "NOGROUP"
+        if gone and self._retired:
+            return False
+        self._beat_due_s = -math.inf  # a beat makes the groups
+        await asyncio.sleep(self._times.tick_s if gone else self._times.beat_s)
+        return True
 
     async def retire(self) -> int:
         """Serve this model version no more; how many other workers live on (1 if Redis does not say)."""
@@ -76,19 +76,11 @@ class Keeper:
             return 1
         return int(others)
 
-    async def _remake(self) -> None:
-        for stream in self._post.keys.streams:
-            try:
-                await self._site.commands.send("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
-            except Rejected as error:
-                if error.kind != "BUSYGROUP":
-                    raise
-
     async def _hush(self) -> None:
         """After a restart of Redis everybody's beat has expired, which does not mean that anybody has died."""
         uptime = _UPTIME.search(await self._site.commands.send("INFO", "server"))
         up_s = int(uptime[1]) if uptime else 0
-        self._hold_still(2 * self._times.life_s - up_s)
+        self._hold_still(self._times.life_s + self._times.beat_s - up_s)
 
     def _hold_still(self, for_s: float) -> None:
         self._quiet_until_s = max(self._quiet_until_s, self._site.now() + for_s)

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from service.core.errors import NotReady
 from service.queues import scripts
@@ -29,7 +37,7 @@ _Future = asyncio.Future[Any]
 _FIRST_S, _LAST_S = 0.05, 1.0
 _CONNECT_S = 3.0
 #: Replies that mean "not here, or not now": the server is asked for again, wherever it is by then.
-_MOVED = ("READONLY", "MOVED", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
+_MOVED = (ReadOnlyError, MovedError, MasterDownError, ClusterDownError)
 
 
 class Away(NotReady):
@@ -41,10 +49,10 @@ class Away(NotReady):
 
 
 class Rejected(NotReady):
-    """Redis answered with an error; `kind` is its first word, e.g. "NOGROUP" or "OOM"."""
+    """Redis answered with an error; `kind` is its first word, e.g. "NOGROUP"."""
 
     def __init__(self, error: ResponseError) -> None:
-        super().__init__(f"redis: {error}")
+        super().__init__(f"redis: {str(error).partition(' script: ')[0]}")
         self.kind = str(error).partition(" ")[0]
 
 
@@ -61,7 +69,7 @@ class Link:
     While Redis is away commands fail at once with `Away`. `patience_s` bounds the wait for each reply.
     """
 
-    def __init__(self, server: Server, patience_s: float = 5.0, on_up: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, server: Server, patience_s: float = 5.0, on_up: Callable[[], object] = lambda: None) -> None:
         self._server = server
         self._patience_s = patience_s
         self._on_up = on_up
@@ -204,7 +212,7 @@ class Link:
             command.reply.set_exception(Rejected(reply))
         else:
             command.reply.set_result(reply)
-        if isinstance(reply, ReadOnlyError) or (isinstance(reply, ResponseError) and str(reply).startswith(_MOVED)):
+        if isinstance(reply, _MOVED) or (isinstance(reply, ResponseError) and str(reply).startswith("UNBLOCKED")):
             raise ConnectionError(f"redis: {reply}")
 
     def _teach(self, command: _Command) -> None:

@@ -50,6 +50,7 @@ class _Call:
     answer: asyncio.Future[Answer]
     entry: bytes = b""  #: where it waits; empty until Redis has said so
     attempts: int = 0
+    admitted: bool = False
     left: bool = False  #: the caller waits no more
     finished: bool = False  #: a worker has spoken
     timer: asyncio.TimerHandle | None = field(default=None)
@@ -87,11 +88,13 @@ class RedisSubmissions:
         self._now = now
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
         self._replies = self._keys.replies(self._name)
-        self._commands = Link(server, self._times.patience_s)
+        # A worker's answer is dropped unless the stream of replies is there: it is made anew with each connection.
+        self._commands = Link(server, self._times.patience_s, on_up=self._greet)
         self._listening = Link(server, _BLOCK_S + self._times.patience_s)
         self._calls: dict[bytes, _Call] = {}
         self._tokens = itertools.count()
         self._cursor: bytes = b"0-0"
+        self._forgotten = False  #: Redis lost the stream of replies, and perhaps more
         self._depths: dict[ModelKey, Depth] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -99,6 +102,8 @@ class RedisSubmissions:
         """Connect, and listen for answers."""
         await self._commands.__aenter__()
         await self._listening.__aenter__()
+        if not self.away:
+            await self._greet()
         self._tasks = [asyncio.create_task(self._listen(), name="replies"), asyncio.create_task(self._live())]
         return self
 
@@ -113,6 +118,11 @@ class RedisSubmissions:
         await asyncio.wait([self._commands.send("DEL", self._replies)])
         await self._listening.__aexit__()
         await self._commands.__aexit__()
+
+    @property
+    def away(self) -> str:
+        """Why Redis cannot be reached; empty while it can."""
+        return self._commands.away
 
     def depth(self, model: ModelKey) -> Depth:
         """What Redis holds for one model version, as of the last beat."""
@@ -152,6 +162,7 @@ class RedisSubmissions:
             self._name,
             envelope.params(request),
             request.image,
+            int(call.admitted),
         )
         reply.add_done_callback(partial(self._admitted, call))
 
@@ -166,7 +177,7 @@ class RedisSubmissions:
 
     def _placed(self, call: _Call, verdict: Sequence[Any]) -> None:
         if verdict[0] == b"OK":
-            call.entry = verdict[1]
+            call.entry, call.admitted = verdict[1], True
             if call.left:
                 self._withdraw(call)
         else:
@@ -246,18 +257,24 @@ class RedisSubmissions:
         while True:
             await asyncio.sleep(self._times.beat_s)
             try:
-                if not await self._greet():
+                await self._greet()
+                if self._forgotten:
                     await self._recover()
                 for model in list(self._depths):
                     await self._measure(model)
             except (Away, Rejected):
                 await self._commands.up()
 
-    async def _greet(self) -> bool:
-        there = await self._commands.run(scripts.GREET, [self._replies], int(self._times.life_s * 1000), self._cursor)
-        if not there:
+    def _greet(self) -> asyncio.Future[Any]:
+        life_ms = int(self._times.life_s * 1000)
+        reply = self._commands.run(scripts.GREET, [self._replies], life_ms, self._cursor)
+        reply.add_done_callback(self._greeted)
+        return reply
+
+    def _greeted(self, reply: asyncio.Future[Any]) -> None:
+        if not reply.cancelled() and reply.exception() is None and not reply.result():
             self._cursor = b"0-0"
-        return bool(there)
+            self._forgotten = True
 
     async def _measure(self, model: ModelKey) -> None:
         keys = self._keys.of(model)
@@ -266,6 +283,7 @@ class RedisSubmissions:
 
     async def _recover(self) -> None:
         """Submit again, under the same tokens, what is neither queued nor answered."""
+        self._forgotten = False
         suspects = {call.token: call.entry for call in self._calls.values() if call.entry}
         missing = await self._missing([self._calls[token] for token in suspects])
         while await self._take(self._commands):

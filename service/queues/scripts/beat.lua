@@ -3,7 +3,7 @@
 -- KEYS 1 wks    zset    worker -> when its beat expires (ms)
 --      2 lanes  hash    worker -> its number of lanes
 --      3 line   hash    lanes: the sum over the living
---      4 models zset    "name:version" -> when the newest beat for it expires (ms); never struck off, see catalog
+--      4 models zset    "name:version" -> when the newest beat for it expires (ms); kept for the TTL of the keys
 --      5 about  string  what the model version is, as JSON
 --      6..      streams of the model version
 -- ARGV 1 worker  2 lanes  3 TTL of the beat (ms)  4 TTL of the keys (ms)  5 "name:version"  6 group  7 JSON or ''
@@ -23,9 +23,10 @@ local sum = 0
 for _, lanes in ipairs(redis.call('HVALS', KEYS[2])) do sum = sum + lanes end
 redis.call('HSET', KEYS[3], 'lanes', sum)
 redis.call('ZADD', KEYS[4], now + ARGV[3], ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[4])
 if ARGV[7] ~= '' then redis.call('SET', KEYS[5], ARGV[7]) end
 for i = 6, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then redis.call('XGROUP', 'CREATE', KEYS[i], ARGV[6], '0', 'MKSTREAM') end
+  redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[6], '0', 'MKSTREAM') -- fails where the group is there, as it should be
 end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[4]) end
 return {string.format('%.0f', now), last, redis.call('EXISTS', KEYS[5])}

@@ -7,6 +7,7 @@
 --      last..   stream  (from KEYS[4 + ahead]) the less urgent ones
 -- ARGV 1 ahead (how many of KEYS[4..] are as urgent)  2 max entries  3 max bytes  4 remaining ms, -1 without deadline
 --      5 TTL of the stream (ms)  6 payload size  7 schema  8 token  9 front-end  10 params  11 payload
+--      12 1 when it was admitted before, and is handed in again since Redis has lost it: then it is not refused
 --
 -- Returns {"OK", entry id} or {reason, entries, bytes, estimated wait in ms}.
 local time = redis.call('TIME')
@@ -23,13 +24,12 @@ local line = redis.call('HMGET', KEYS[1], 'bytes', 'ms', 'lanes')
 local bytes = tonumber(line[1] or 0)
 local wait = ahead * tonumber(line[2] or 0) / math.max(1, tonumber(line[3] or 1))
 
-local function refuse(reason)
-  return {reason, entries, bytes, math.ceil(wait)}
-end
-if redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf') == 0 then return refuse('NO_WORKERS') end
-if entries >= tonumber(ARGV[2]) then return refuse('FULL') end
-if bytes + size > tonumber(ARGV[3]) then return refuse('BYTES') end
-if left >= 0 and wait > left then return refuse('LATE') end
+local refused
+if redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf') == 0 then refused = 'NO_WORKERS'
+elseif entries >= tonumber(ARGV[2]) then refused = 'FULL'
+elseif bytes + size > tonumber(ARGV[3]) then refused = 'BYTES'
+elseif left >= 0 and wait > left then refused = 'LATE' end
+if refused and ARGV[12] == '0' then return {refused, entries, bytes, math.ceil(wait)} end
 
 local deadline = left >= 0 and now + left or 0
 local id = redis.call('XADD', KEYS[3], '*', 'v', ARGV[7], 'i', ARGV[8], 'd', string.format('%.0f', deadline),

@@ -1,0 +1,83 @@
+"""What a front-end without an engine knows of the workers' models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from service.core.errors import NoSuchModel, NotReady, Refused
+from service.core.messages import ModelKey
+from service.queues.leases import WorkerTimes
+from service.queues.redis_catalog import RedisCatalog
+from service.queues.redis_work import RedisWork
+from tests.contract.benches import until
+from tests.engines import TINY, FakeEngine, tuned
+from tests.integration.queues.parts import KEYS, address
+from tests.servers import RedisServer
+
+ONE, TWO = ModelKey("tiny", 1), ModelKey("tiny", 2)
+BRISK = WorkerTimes(beat_s=0.1, life_s=0.5, tick_s=0.05)
+
+
+async def test_announced_versions_can_be_resolved(server: RedisServer) -> None:
+    """Spec, digest and tuning come from the worker; 0 is the newest version that is served."""
+    async with RedisWork(address(server), lambda _: None, keys=KEYS, times=BRISK) as work:
+        for key, digest in ((ONE, "1" * 64), (TWO, "2" * 64)):
+            work.open(key, FakeEngine(digest=digest, tuning=tuned(lanes=3, batch=8)))
+            await work.announced(key)
+        async with RedisCatalog(address(server), keys=KEYS, poll_s=0.02) as catalog:
+            assert catalog.resolve("tiny", 0) == TWO
+            assert catalog.resolve("tiny", 1) == ONE
+            status = catalog.get("tiny", 1)
+            assert (status.state, status.digest, status.spec) == ("ready", "1" * 64, TINY)
+            assert (status.tuning, status.latest) == (tuned(lanes=3, batch=8), False)
+            assert [status.key for status in catalog.list()] == [ONE, TWO]
+            assert catalog.ready() == (True, "")
+
+            work.close(TWO)
+            await until(lambda: catalog.get("tiny", 2).state == "available")
+            assert catalog.get("tiny", 2).reason == "no worker serves it just now"
+            assert catalog.resolve("tiny", 0) == ONE
+            assert catalog.resolve("tiny", 2) == TWO  # submitting is what tells that nobody serves it
+
+
+async def test_what_nobody_announced_does_not_exist(server: RedisServer) -> None:
+    """The message says what there is."""
+    async with RedisCatalog(address(server), keys=KEYS) as catalog:
+        assert catalog.ready() == (False, "no worker serves a model")
+        with pytest.raises(NoSuchModel, match=r"no worker has announced tiny:\*; there are none"):
+            catalog.resolve("tiny", 0)
+
+
+async def test_a_front_end_loads_nothing(server: RedisServer) -> None:
+    """That is the workers' affair."""
+    async with RedisCatalog(address(server), keys=KEYS) as catalog:
+        with pytest.raises(Refused, match="loaded by workers"):
+            await catalog.load("tiny", 0)
+        with pytest.raises(Refused, match="unloaded by workers"):
+            await catalog.unload("tiny", 1)
+
+
+async def test_an_announcement_that_cannot_be_read_is_shown(server: RedisServer) -> None:
+    """It takes nothing else down; the reason says what is wrong."""
+    async with RedisWork(address(server), lambda _: None, keys=KEYS, times=BRISK) as work:
+        work.open(ONE, FakeEngine())
+        await work.announced(ONE)
+        with server.client() as client:
+            client.set(KEYS.of(ONE).about, b"{}", ex=60)
+        async with RedisCatalog(address(server), keys=KEYS) as catalog:
+            assert catalog.get("tiny", 1).state == "failed"
+            assert catalog.get("tiny", 1).reason.startswith("announcement: JSON of a spec")
+
+
+async def test_without_redis_nothing_is_ready(make_server: Callable[..., RedisServer]) -> None:
+    """The reason is told to probes and callers; what is known stays known when Redis goes away later."""
+    server = make_server()
+    server.kill()
+    async with RedisCatalog(address(server), keys=KEYS) as catalog:
+        answers, reason = catalog.ready()
+        assert not answers
+        assert reason.startswith("redis is away")
+        with pytest.raises(NotReady, match="redis is away"):
+            catalog.resolve("tiny", 0)

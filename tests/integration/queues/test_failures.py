@@ -1,0 +1,147 @@
+"""What happens to requests when Redis or the way to it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from service.core.errors import NotReady, Overloaded
+from service.queues.redis_submissions import FrontEndTimes, RedisSubmissions
+from tests.contract.benches import MODEL, request, until
+from tests.integration.queues.parts import KEYS, ask, asking, ids, working
+from tests.servers import RedisServer
+
+NAMES = [str(n) for n in range(300)]
+BRISK = FrontEndTimes(beat_s=0.1, away_s=1.0)
+
+
+def kill_connections(client: redis.Redis) -> None:
+    """Break every connection but this one."""
+    client.client_kill_filter(_type="normal", skipme=True)
+
+
+def flush_scripts(client: redis.Redis) -> None:
+    """Let Redis forget the Lua scripts."""
+    client.script_flush()
+
+
+def destroy_groups(client: redis.Redis) -> None:
+    """Let Redis forget who leases what."""
+    for stream in KEYS.of(MODEL).streams:
+        client.xgroup_destroy(stream, "w")
+
+
+def flush_all(client: redis.Redis) -> None:
+    """Let Redis forget everything."""
+    client.flushall()
+
+
+async def served(front_end: RedisSubmissions, name: str) -> str:
+    """Ask until Redis is back, and a worker with it."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return (await front_end.submit(request(name))).id
+            except (NotReady, Overloaded):
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("breaks", [kill_connections, flush_scripts, destroy_groups, flush_all])
+async def test_every_request_is_answered_although(server: RedisServer, breaks: Callable[[redis.Redis], None]) -> None:
+    """Three times in the middle of the work Redis loses something; nobody notices."""
+    async with working(server) as lanes, asking(server, BRISK) as front_end:
+        tasks = ask(front_end, NAMES)
+        for done in (50, 120, 200):
+            await until(lambda: sum(lanes.computed.values()) >= done)  # noqa: B023 - awaited at once
+            with server.client() as client:
+                breaks(client)
+
+        assert await ids(tasks) == NAMES
+
+
+async def test_a_restart_with_an_append_only_file_loses_nothing(make_server: Callable[..., RedisServer]) -> None:
+    """Kill -9 of Redis, a new start: everything that was asked is answered, and nothing is left in Redis."""
+    server = make_server(durable=True)
+    async with working(server) as lanes, asking(server) as front_end:
+        tasks = ask(front_end, NAMES)
+        await until(lambda: sum(lanes.computed.values()) >= 50)
+        server.kill()
+        await asyncio.to_thread(server.start)
+
+        assert await ids(tasks) == NAMES
+
+
+async def test_requests_survive_a_redis_that_comes_back_empty(make_server: Callable[..., RedisServer]) -> None:
+    """The front-end holds the pictures, and submits again what Redis has forgotten."""
+    server = make_server()
+    async with working(server) as lanes, asking(server) as front_end:
+        tasks = ask(front_end, NAMES)
+        await until(lambda: sum(lanes.computed.values()) >= 50)
+        server.kill()
+        await asyncio.to_thread(server.start)
+
+        assert await ids(tasks) == NAMES
+
+
+async def test_while_redis_is_away_callers_are_told_at_once(make_server: Callable[..., RedisServer]) -> None:
+    """No hang; and when it is back, work goes on by itself."""
+    server = make_server()
+    async with working(server), asking(server, BRISK) as front_end:
+        assert await ids(ask(front_end, ["before"])) == ["before"]
+        server.kill()
+        await until(lambda: front_end.away)
+
+        started = time.monotonic()
+        with pytest.raises(NotReady, match="redis is away"):
+            await front_end.submit(request("meanwhile"))
+        assert time.monotonic() - started < 0.1
+
+        await asyncio.to_thread(server.start)
+        assert await served(front_end, "after") == "after"
+
+
+async def test_requests_in_flight_do_not_wait_for_ever(make_server: Callable[..., RedisServer]) -> None:
+    """A Redis that stays away is reported to those who wait."""
+    server = make_server()
+    async with working(server, computes_s=3), asking(server, BRISK) as front_end:
+        tasks = ask(front_end, ["a"])
+        await until(lambda: front_end.depth(MODEL).entries == 1)
+        server.kill()
+
+        with pytest.raises(NotReady, match="redis is away"):
+            await ids(tasks, timeout_s=5)
+        await asyncio.to_thread(server.start)
+
+
+async def test_a_frozen_redis_makes_nobody_steal(server: RedisServer) -> None:
+    """Three seconds in which no beat could be heard: all is answered, and everything was computed once."""
+    async with working(server) as one, working(server) as other, asking(server) as front_end:
+        tasks = ask(front_end, NAMES)
+        await until(lambda: sum(one.computed.values()) + sum(other.computed.values()) >= 50)
+        server.signal(signal.SIGSTOP)
+        await asyncio.sleep(3)
+        server.signal(signal.SIGCONT)
+
+        assert await ids(tasks) == NAMES
+        assert max((one.computed + other.computed).values()) == 1
+
+
+async def test_a_full_redis_sheds_and_drains(make_server: Callable[..., RedisServer]) -> None:
+    """At maxmemory new requests are refused, while those that were admitted are answered and make room."""
+    server = make_server(options=("--maxmemory", "12mb", "--maxmemory-policy", "noeviction"))
+    async with asking(server, BRISK) as front_end, working(server, computes_s=0.05):
+        tasks = ask(front_end, NAMES, size=100_000)
+        await asyncio.wait(tasks, timeout=60)
+        errors = [task.exception() for task in tasks if task.exception()]
+        answered = [task for task in tasks if not task.exception()]
+
+        assert len(errors) > 0
+        assert {str(error) for error in errors} == {"redis: command not allowed when used memory > 'maxmemory'."}
+        assert len(answered) > 20
+        await until(lambda: front_end.depth(MODEL).entries == 0)
+        assert await ids(ask(front_end, ["later"], size=100_000)) == ["later"]

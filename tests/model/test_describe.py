@@ -64,5 +64,5 @@ def test_equal_axes_share_one_formula() -> None:
     rows = printed((RECIPES / "digits.toml").read_text())
 
     stem = next(row for row in rows if row[0] == "stem")
-    assert stem[6] == "floor((28+2+2-1*(5-1)-1)/2)+1 = 14"
+    assert stem[6] == "floor((28+1+1-1*(3-1)-1)/1)+1 = 28"
     assert [row[0] for row in rows].count("") == 0

@@ -22,7 +22,7 @@ CONFUSION_PNG, RELIABILITY_PNG = "confusion.png", "reliability.png"
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Measured once on images that took no part in training or in any choice.
+    """Measured once per release on images that took no part in training, choice of checkpoint or calibration.
 
     `calibration_error_before` is that of temperature 1; the temperature was fitted on `calibrated_on` other images.
     """
@@ -135,8 +135,8 @@ def _quality(card: Card) -> list[str]:
     test = quality.test
     right = round(test.accuracy * test.images)
     how = (
-        f"{test.images:,} images that took no part in training or in any choice, run through the ONNX file by ONNX "
-        "Runtime after the server's own preprocessing."
+        f"{test.images:,} images that took no part in training, in the choice of the checkpoint or in calibration, run "
+        "through the ONNX file by ONNX Runtime after the server's own preprocessing."
     )
     accuracy = f"- **Accuracy {test.accuracy:.2%}**: {right:,} right, {test.images - right:,} wrong"
     calibration = (

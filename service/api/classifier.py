@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from typing import Any
 
 from google.rpc.status_pb2 import Status
 
+from service.api.deadline import deadline_of
 from service.api.guard import Context, guarded, outcome
 from service.api.stream import Stream
 from service.core.errors import Code, InvalidInput
 from service.core.events import Emit, RequestDone
-from service.core.messages import NEVER, Answer
+from service.core.messages import Answer
 from service.core.use_cases import Classifying
 from service.rpc.classifier import from_answer, response_fields, to_options
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
@@ -46,7 +46,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     @guarded
     async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
         """One picture, one answer."""
-        return from_answer(await self._classify(request, _deadline(context), "Classify"))
+        return from_answer(await self._classify(request, deadline_of(context), "Classify"))
 
     @guarded
     async def ClassifyBatch(self, request: pb.ClassifyBatchRequest, context: Context) -> pb.ClassifyBatchResponse:
@@ -54,14 +54,14 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         items, limit = request.requests, self._bounds.max_batch_items
         if len(items) > limit:
             raise InvalidInput("requests", f"at most {limit} items", len(items))
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
         results = await asyncio.gather(*(self._result(item, deadline, "ClassifyBatch") for item in items))
         return pb.ClassifyBatchResponse(results=results)
 
     @guarded
     async def ClassifyStream(self, _requests: AsyncIterator[pb.ClassifyRequest], context: Context) -> None:
         """Results in the order they are ready; see `Stream` for the flow of it."""
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
 
         async def answer(request: pb.ClassifyRequest) -> pb.ClassifyResult:
             return pb.ClassifyResult(**await self._result(request, deadline, "ClassifyStream"))
@@ -104,9 +104,3 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             )
         finally:
             self.in_flight -= 1
-
-
-def _deadline(context: Context) -> float:
-    """The caller's deadline in seconds of this process's monotonic clock."""
-    remaining_s = context.time_remaining()
-    return NEVER if remaining_s is None else time.monotonic() + remaining_s

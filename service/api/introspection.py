@@ -1,0 +1,71 @@
+"""`vitrine.v1.Introspection`: what a model saw, layer by layer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import structlog
+
+from service.api.deadline import deadline_of
+from service.api.guard import Context, guarded
+from service.core.errors import TooLate
+from service.core.introspection import Chunk, LayerHeader
+from service.introspect.desk import Desk
+from service.introspect.introspector import Introspector
+from service.rpc.introspection import to_maps_request, to_selector, to_unit_request
+from service.rpc.introspection_answers import from_event, from_listing, from_unit
+from service.rpc.models import check_name
+from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
+from service.rpc.pb.vitrine.v1 import introspection_pb2_grpc
+
+#: A caller that takes nothing for so long holds a place that others wait for.
+STALL_S = 30.0
+
+_log = structlog.get_logger("vitrine.introspection")
+
+
+class IntrospectionServicer(introspection_pb2_grpc.IntrospectionServicer):
+    """Takes requests off the wire to `inside`, whose every step runs at the `desk`. All that is shown is logged."""
+
+    def __init__(self, inside: Introspector, desk: Desk, stall_s: float = STALL_S) -> None:
+        self._inside = inside
+        self._desk = desk
+        self._stall_s = stall_s
+
+    @guarded
+    async def ListLayers(self, request: pb.ListLayersRequest, _context: Context) -> pb.ListLayersResponse:
+        """The chosen layers."""
+        check_name(request.model)
+        selector = to_selector(request.layers)
+        listing = await self._desk.run(lambda: self._inside.layers(request.model, request.version, selector))
+        return from_listing(listing)
+
+    @guarded
+    async def GetFeatureMaps(self, request: pb.GetFeatureMapsRequest, context: Context) -> None:
+        """Events as they are computed; when the caller leaves, the rest is not."""
+        events = self._inside.maps(to_maps_request(request, deadline_of(context)))
+        layers, sent_bytes = 0, 0
+        try:
+            async with aclosing(self._desk.stream(events)) as stream:
+                async for event in stream:
+                    await self._write(context, from_event(event))
+                    layers += isinstance(event, LayerHeader)
+                    sent_bytes += len(event.data) if isinstance(event, Chunk) else 0
+        finally:
+            _log.info("feature maps", peer=context.peer(), model=request.model, layers=layers, sent_bytes=sent_bytes)
+
+    @guarded
+    async def ExplainUnit(self, request: pb.ExplainUnitRequest, context: Context) -> pb.ExplainUnitResponse:
+        """Every factor behind one value."""
+        asked = to_unit_request(request, deadline_of(context))
+        answer = await self._desk.run(lambda: self._inside.unit(asked))
+        _log.info("unit", peer=context.peer(), model=request.model, layer=request.layer, place=asked.place)
+        return from_unit(answer)
+
+    async def _write(self, context: Context, event: pb.FeatureMapsEvent) -> None:
+        try:
+            async with asyncio.timeout(self._stall_s):
+                await context.write(event)
+        except TimeoutError:
+            raise TooLate(f"the caller took nothing for {self._stall_s:g} s") from None

@@ -1,0 +1,80 @@
+"""A few threads of low priority, and a short queue before them: looking in shall never move classification."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from service.core.errors import Overloaded, Reason
+
+Result = TypeVar("Result")
+Event = TypeVar("Event")
+
+#: Added to the threads' niceness: a busy core gives them about a tenth of what a lane gets.
+NICENESS = 10
+_RETRY_AFTER_S = 1.0
+
+
+class Desk:
+    """Runs what blocks, `threads` calls at a time; up to `max_waiting` more wait, others are told to come again.
+
+    On Linux its threads have a lower priority than the lanes. To be used on one event loop.
+    """
+
+    def __init__(self, threads: int = 2, max_waiting: int = 8) -> None:
+        self._pool = ThreadPoolExecutor(threads, "introspect", initializer=_step_back)
+        self._free = asyncio.Semaphore(threads)
+        self._limit = threads + max_waiting
+        self._admitted = 0
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns or raises. Raises `Overloaded` when too many wait."""
+        async with self._place():
+            return await self._step(work)
+
+    async def stream(self, events: Iterator[Event]) -> AsyncGenerator[Event, None]:
+        """The events, each computed when the last one was taken, so that whoever leaves stops the rest.
+
+        The place is taken for the whole stream. Raises `Overloaded` when too many wait.
+        """
+        nothing = object()
+        async with self._place():
+            while (event := await self._step(lambda: next(events, nothing))) is not nothing:
+                yield event  # type: ignore[misc]  # `nothing` was sorted out
+
+    def close(self) -> None:
+        """Take no more work; what runs is finished."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        if self._admitted >= self._limit:
+            message = f"introspection: {self._limit} requests are being answered or waiting"
+            raise Overloaded(Reason.FULL, message, _RETRY_AFTER_S)
+        self._admitted += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._admitted -= 1
+
+    async def _step(self, work: Callable[[], Result]) -> Result:
+        """Work on a thread. A caller that leaves waits for it: the place is free only when the thread is."""
+        done = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            await asyncio.gather(asyncio.shield(done), return_exceptions=True)
+            raise
+
+
+def _step_back() -> None:
+    """Lower the priority of this thread; Linux counts it per thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

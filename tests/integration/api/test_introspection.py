@@ -1,0 +1,377 @@
+"""Looking into real networks over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sys
+import threading
+import zlib
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import numpy as np
+import pytest
+
+from service.api.introspection import IntrospectionServicer
+from service.core.errors import Overloaded
+from service.introspect.desk import NICENESS, Desk
+from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
+from service.rpc.pb.vitrine.v1.introspection_pb2_grpc import IntrospectionStub, add_IntrospectionServicer_to_server
+from tests import glass
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    desk = Desk(threads=1, max_waiting=0)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+async def stub(desk: Desk) -> AsyncIterator[IntrospectionStub]:
+    server = grpc.aio.server()
+    add_IntrospectionServicer_to_server(IntrospectionServicer(glass.introspector(), desk), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield IntrospectionStub(channel)
+    await server.stop(0)
+
+
+def picture() -> pb.Picture:
+    return pb.Picture(image=glass.picture())
+
+
+def guide_picture() -> pb.Picture:
+    return pb.Picture(image=glass.guide_picture())
+
+
+async def test_layers_are_listed(stub: IntrospectionStub) -> None:
+    """With all that is known about each."""
+    answer = await stub.ListLayers(
+        pb.ListLayersRequest(model="sided", layers=pb.LayerSelector(include=["sided"], roles=[pb.ROLE_CONVOLUTION]))
+    )
+
+    (layer,) = answer.layers
+    assert (answer.model, answer.version, answer.names_modules) == ("sided", 1, True)
+    assert answer.digest == glass.subject("sided").source.digest
+    assert layer == pb.Layer(
+        id="sided",
+        path="sided",
+        class_name="SidedConv2d",
+        is_module=True,
+        roles=[pb.ROLE_CONVOLUTION, pb.ROLE_PRE_ACTIVATION],
+        ops=["Pad", "Conv"],
+        tensor=layer.tensor,
+        shape=[6, 10, 10],
+        dtype="float32",
+        inputs=layer.inputs,
+        window=pb.Window(kernel=[3, 3], stride=[2, 2], dilation=[1, 1], pads=[0, 1, 2, 3]),
+        groups=1,
+        formulas=["floor((19+0+2-1*(3-1)-1)/2)+1 = 10", "floor((17+1+3-1*(3-1)-1)/2)+1 = 10"],
+        parameters=168,
+        macs=16200,
+        field=pb.ReceptiveField(size=[3, 3], jump=[2, 2], start=[0, -1]),
+        folded_into="leaky",
+    )
+
+
+async def test_the_guides_maps_come_as_a_stream(stub: IntrospectionStub) -> None:
+    """Header, layer, bytes, checksum, end: 19 25 / 37 43."""
+    request = pb.GetFeatureMapsRequest(
+        model="guide",
+        pictures=[guide_picture()],
+        layers=pb.LayerSelector(include=["conv"]),
+        encoding=pb.Encoding(kind=pb.Encoding.KIND_FLOAT32),
+    )
+
+    header, layer, chunk, layer_end, end = [event async for event in stub.GetFeatureMaps(request)]
+
+    assert header.header.parity.max_logit_difference <= 1e-4
+    assert (header.header.total_bytes, header.header.layers) == (16, 1)
+    assert header.header.pictures[0].predictions[0].label == "d"
+    assert (layer.layer.layer.id, list(layer.layer.shape), list(layer.layer.channels)) == ("conv", [1, 2, 2], [0])
+    assert layer.layer.statistics.max == 43
+    assert np.frombuffer(chunk.chunk.data, "<f4").tolist() == [19, 25, 37, 43]
+    assert layer_end.layer_end.crc32 == zlib.crc32(chunk.chunk.data)
+    assert end.end.sent_bytes == 16
+    assert end.end.build_seconds > 0
+
+
+async def test_every_wish_reaches_the_inside(stub: IntrospectionStub) -> None:
+    """Two channels by maximum, a region of the picture, bytes about zero, statistics to the full."""
+    request = pb.GetFeatureMapsRequest(
+        model="residual",
+        version=1,
+        pictures=[picture()],
+        layers=pb.LayerSelector(include=["conv*"], exclude=["conv1"]),
+        channels=pb.ChannelSelector(top_k=pb.TopK(k=2, key=pb.TopK.KEY_MAX)),
+        region=pb.Region(box=pb.Box(y0=0, x0=0, y1=1, x1=1), of_input=True),
+        encoding=pb.Encoding(kind=pb.Encoding.KIND_UINT8, range=pb.Encoding.RANGE_SYMMETRIC),
+        statistics=pb.StatisticsOptions(per_channel=True, percentiles=True, histogram=True),
+        kernels=pb.KERNELS_AS_SERVED,
+    )
+
+    _, layer, chunk, _, _ = [event async for event in stub.GetFeatureMaps(request)]
+
+    assert layer.layer.layer.id == "conv2"
+    assert layer.layer.box == pb.Box(y0=0, x0=0, y1=3, x1=3)
+    assert (list(layer.layer.shape), len(chunk.chunk.data)) == ([2, 3, 3], 18)
+    assert layer.layer.offset[0] == pytest.approx(-127.5 * layer.layer.scale[0])
+    assert len(layer.layer.per_channel) == 2
+    assert (len(layer.layer.statistics.percentiles), sum(layer.layer.statistics.histogram)) == (7, 18)
+
+
+@pytest.mark.parametrize(
+    ("selector", "channels"),
+    [
+        (pb.ChannelSelector(indices=pb.ChannelList(indices=[4, 1])), [4, 1]),
+        (pb.ChannelSelector(range=pb.ChannelRange(start=6)), [6, 7]),
+        (pb.ChannelSelector(), list(range(8))),
+    ],
+)
+async def test_a_dry_run_needs_no_picture(
+    stub: IntrospectionStub, selector: pb.ChannelSelector, channels: list[int]
+) -> None:
+    """And tells channels and sizes."""
+    request = pb.GetFeatureMapsRequest(
+        model="residual",
+        layers=pb.LayerSelector(include=["conv2"]),
+        channels=selector,
+        encoding=pb.Encoding(kind=pb.Encoding.KIND_FLOAT16),
+        dry_run=True,
+    )
+
+    header, layer, end = [event async for event in stub.GetFeatureMaps(request)]
+
+    assert list(layer.layer.channels) == channels
+    assert header.header.total_bytes == layer.layer.size_bytes == 180 * len(channels)
+    assert not header.header.HasField("parity")
+    assert end.end.sent_bytes == 0
+
+
+async def test_one_upload_serves_maps_and_units(stub: IntrospectionStub) -> None:
+    """The guide's four dot products, by the picture's id."""
+    request = pb.GetFeatureMapsRequest(model="guide", pictures=[guide_picture()])
+    header, *_ = [event async for event in stub.GetFeatureMaps(request)]
+    id_ = header.header.pictures[0].id
+
+    answers = [
+        await stub.ExplainUnit(pb.ExplainUnitRequest(model="guide", picture=pb.Picture(id=id_), layer="conv", y=y, x=x))
+        for y in (0, 1)
+        for x in (0, 1)
+    ]
+
+    assert [list(answer.conv.patches[0].products) for answer in answers] == [
+        [0, 1, 6, 12],
+        [0, 2, 8, 15],
+        [0, 4, 12, 21],
+        [0, 5, 14, 24],
+    ]
+    assert [answer.value for answer in answers] == [19, 25, 37, 43]
+    assert {answer.residual for answer in answers} == {0}
+    assert answers[3].input_field == pb.Box(y0=1, x0=1, y1=3, x1=3)
+    assert list(answers[3].conv.patches[0].kernel) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "kind"),
+    [
+        ("sided", "sided", "conv"),
+        ("sided", "maxpool", "pool"),
+        ("sided", "avgpool", "pool"),
+        ("sided", "leaky", "activation"),
+        ("residual", "bn1", "norm"),
+        ("sided", "hidden", "dense"),
+        ("branches", "share", "softmax"),
+        ("sided", "flatten", "merge"),
+    ],
+)
+async def test_every_kind_of_unit_travels(stub: IntrospectionStub, model: str, layer: str, kind: str) -> None:
+    """With what is needed to compute it again."""
+    request = pb.ExplainUnitRequest(model=model, picture=picture(), layer=layer, channel=1)
+
+    answer = await stub.ExplainUnit(request)
+
+    assert answer.WhichOneof("unit") == kind
+    assert answer.residual <= 1e-4 * max(1, abs(answer.value))
+    assert _again(answer) == pytest.approx(answer.computed, rel=1e-9)
+
+
+def _again(answer: pb.ExplainUnitResponse) -> float:  # noqa: PLR0911 - one case per kind
+    """What a person with a pocket calculator gets from the message."""
+    match answer.WhichOneof("unit"):
+        case "conv":
+            return sum(patch.sum for patch in answer.conv.patches) + answer.conv.bias
+        case "pool" if answer.pool.HasField("winner"):
+            return float(answer.pool.values[answer.pool.winner])
+        case "pool":
+            return sum(answer.pool.values) / answer.pool.divisor
+        case "activation":
+            return answer.activation.x if answer.activation.x > 0 else 0.1 * answer.activation.x
+        case "norm":
+            norm = answer.norm
+            return (norm.x - norm.mean) / math.sqrt(norm.variance + norm.epsilon) * norm.scale + norm.shift
+        case "dense":
+            products = [i * w for i, w in zip(answer.dense.inputs, answer.dense.weights, strict=True)]
+            return sum(products[index] for index in answer.dense.order) + answer.dense.bias
+        case "softmax":
+            powers = np.exp(np.array(answer.softmax.x))
+            return float((powers / powers.sum())[answer.softmax.index])
+        case _:
+            (term,) = answer.merge.terms
+            return term.value
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "message"),
+    [
+        (
+            pb.GetFeatureMapsRequest(model="residual", pictures=[picture()], layers=pb.LayerSelector(include=["cnv1"])),
+            grpc.StatusCode.NOT_FOUND,
+            "layer: none is called 'cnv1'; nearest are conv1, conv2",
+        ),
+        (pb.GetFeatureMapsRequest(model="cats"), grpc.StatusCode.INVALID_ARGUMENT, "pictures: at least one"),
+        (
+            pb.GetFeatureMapsRequest(model="residual", pictures=[pb.Picture()]),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "pictures[0]: an image or the id",
+        ),
+        (
+            pb.GetFeatureMapsRequest(model="residual", pictures=[pb.Picture(id="5f")]),
+            grpc.StatusCode.NOT_FOUND,
+            "picture.id: no picture '5f' is kept",
+        ),
+        (
+            pb.GetFeatureMapsRequest(
+                model="residual", pictures=[picture()], max_bytes=9, encoding=pb.Encoding(kind=pb.Encoding.KIND_UINT8)
+            ),
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "max_bytes: the answer takes",
+        ),
+        (
+            pb.GetFeatureMapsRequest(
+                model="residual",
+                pictures=[picture()],
+                layers=pb.LayerSelector(include=["stem.0"]),
+                kernels=pb.KERNELS_AS_SERVED,
+            ),
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "layer stem.0: served, it is folded into act",
+        ),
+        (
+            pb.GetFeatureMapsRequest(model="residual", layers=pb.LayerSelector(roles=[99])),  # type: ignore[list-item]
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "layers.roles: a role that this server knows, got 99",
+        ),
+        (
+            pb.GetFeatureMapsRequest(model="residual", encoding=pb.Encoding(kind=77)),  # type: ignore[arg-type]
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "encoding.kind: a value that this server knows, got 77",
+        ),
+    ],
+)
+async def test_errors_have_their_codes(
+    stub: IntrospectionStub, request_: pb.GetFeatureMapsRequest, code: grpc.StatusCode, message: str
+) -> None:
+    """And say what would be right."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        _ = [event async for event in stub.GetFeatureMaps(request_)]
+
+    assert caught.value.code() is code
+    assert message in str(caught.value.details())
+
+
+class Slow:
+    """Events that wait to be let through, and know how many were computed."""
+
+    def __init__(self) -> None:
+        self.computed = 0
+        self.started = threading.Event()
+        self.gate = threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        self.started.set()
+        assert self.gate.wait(timeout=30)
+        self.computed += 1
+        return self.computed
+
+
+async def _until_started(slow: Slow) -> None:
+    assert await asyncio.to_thread(slow.started.wait, 30)
+
+
+async def test_who_leaves_stops_the_computation(desk: Desk) -> None:
+    """The step that was begun is finished, no further one is begun, and the place is free again."""
+    slow = Slow()
+    reader = asyncio.create_task(anext(desk.stream(slow)))
+    await _until_started(slow)
+
+    reader.cancel()
+    slow.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+
+    assert slow.computed == 1
+    assert await desk.run(lambda: "free") == "free"
+
+
+async def test_too_many_are_told_to_come_again(desk: Desk) -> None:
+    """One runs, none may wait here: the second is refused at once."""
+    slow = Slow()
+    reader = asyncio.create_task(anext(desk.stream(slow)))
+    await _until_started(slow)
+
+    with pytest.raises(Overloaded, match="1 requests are being answered or waiting"):
+        await desk.run(lambda: None)
+
+    slow.gate.set()
+    assert await reader == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of single threads are Linux's")
+async def test_its_threads_step_back(desk: Desk) -> None:
+    """The thread that looks in has a lower priority than the one that asks."""
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert await desk.run(niceness) == niceness() + NICENESS
+
+
+async def test_a_caller_that_reads_nothing_loses_its_place() -> None:
+    """Flow control stops the stream; after a while the place goes to the next."""
+    desk = Desk(threads=1, max_waiting=1)
+    server = grpc.aio.server()
+    servicer = IntrospectionServicer(glass.introspector(), desk, stall_s=0.2)
+    add_IntrospectionServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    request = pb.GetFeatureMapsRequest(
+        model="residual",
+        pictures=[picture()] * 64,
+        layers=pb.LayerSelector(include=["**"]),
+        encoding=pb.Encoding(kind=pb.Encoding.KIND_FLOAT32),
+    )
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = IntrospectionStub(channel).GetFeatureMaps(request)
+        assert (await call.read()).HasField("header")
+
+        assert await asyncio.wait_for(desk.run(lambda: "free"), timeout=30) == "free"
+
+        with pytest.raises(grpc.aio.AioRpcError, match=r"the caller took nothing for 0\.2 s"):
+            await _drain(call)
+    await server.stop(0)
+    desk.close()
+
+
+async def _drain(call: grpc.aio.UnaryStreamCall[pb.GetFeatureMapsRequest, pb.FeatureMapsEvent]) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass

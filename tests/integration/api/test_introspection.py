@@ -357,7 +357,9 @@ async def test_a_caller_that_reads_nothing_loses_its_place() -> None:
     request = pb.GetFeatureMapsRequest(
         model="residual",
         pictures=[picture()] * 64,
-        layers=pb.LayerSelector(include=["**"]),
+        layers=pb.LayerSelector(include=["act"]),
+        # 100 MB in all, more than any buffer on the way holds.
+        channels=pb.ChannelSelector(indices=pb.ChannelList(indices=[0] * 1200)),
         encoding=pb.Encoding(kind=pb.Encoding.KIND_FLOAT32),
     )
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

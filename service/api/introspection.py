@@ -11,8 +11,8 @@ from service.api.deadline import deadline_of
 from service.api.guard import Context, guarded
 from service.core.errors import TooLate
 from service.core.introspection import Chunk, LayerHeader
+from service.core.use_cases import Introspecting
 from service.introspect.desk import Desk
-from service.introspect.introspector import Introspector
 from service.rpc.introspection import to_maps_request, to_selector, to_unit_request
 from service.rpc.introspection_answers import from_event, from_listing, from_unit
 from service.rpc.models import check_name
@@ -28,7 +28,7 @@ _log = structlog.get_logger("vitrine.introspection")
 class IntrospectionServicer(introspection_pb2_grpc.IntrospectionServicer):
     """Takes requests off the wire to `inside`, whose every step runs at the `desk`. All that is shown is logged."""
 
-    def __init__(self, inside: Introspector, desk: Desk, stall_s: float = STALL_S) -> None:
+    def __init__(self, inside: Introspecting, desk: Desk, stall_s: float = STALL_S) -> None:
         self._inside = inside
         self._desk = desk
         self._stall_s = stall_s

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from service.core.introspection import Listing, MapsEvent, MapsRequest, UnitAnswer, UnitRequest
+from service.core.layers import Selector
 from service.core.messages import Answer, Options
 from service.core.status import ModelStatus
 
@@ -47,3 +49,16 @@ class ModelCatalog(Protocol):
 
     def ready(self) -> tuple[bool, str]:
         """Whether the server may be sent requests, and the reason when it may not."""
+
+
+class Introspecting(Protocol):
+    """Looking into served models. Every method, and every step of `maps`, blocks."""
+
+    def layers(self, model: str, version: int, selector: Selector) -> Listing:
+        """The chosen layers; version 0 is the latest ready one. Raises any `ServiceError`."""
+
+    def maps(self, request: MapsRequest) -> Iterator[MapsEvent]:
+        """The feature maps, event by event. Raises any `ServiceError`."""
+
+    def unit(self, request: UnitRequest) -> UnitAnswer:
+        """The arithmetic of one unit. Raises any `ServiceError`."""

@@ -54,14 +54,15 @@ class Dispatcher:
             known = key.name
             inspect(image, self._limits)
             answer = await self._queue.submit(Request(id, key, image, options, deadline))
-            code = None
-            return answer
         except ServiceError as error:
             code = error.code
             raise
         except asyncio.CancelledError:
             code = Code.CANCELLED
             raise
+        else:
+            code = None
+            return answer
         finally:
             self._emit(RequestDone(known, method, code, self._now() - started))
 

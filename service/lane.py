@@ -40,13 +40,13 @@ class Lane:
         self._emit = emit
         self._now = now
 
-    def classify(self, leases: Sequence[Lease]) -> Outcomes:
-        """One outcome for each lease.
+    def classify(self, leases: Sequence[Lease], *, alone: bool = False) -> Outcomes:
+        """One outcome for each lease; `alone` says that no other lane has work.
 
         A batch that fails as a whole is tried again in halves, so that only the culprit fails.
         """
         try:
-            return self._batch(leases)
+            return self._batch(leases, alone=alone)
         except Exception as error:  # noqa: BLE001 - the per-batch guard: whatever breaks one picture stays with it
             if len(leases) == 1:
                 return [(leases[0], EngineFailed(f"model {self._model} failed on this picture: {error}"))]
@@ -54,7 +54,7 @@ class Lane:
             middle = len(leases) // 2
             return self.classify(leases[:middle]) + self.classify(leases[middle:])
 
-    def _batch(self, leases: Sequence[Lease]) -> Outcomes:
+    def _batch(self, leases: Sequence[Lease], *, alone: bool) -> Outcomes:
         outcomes: Outcomes = []
         pictures = []
         for lease in leases:
@@ -64,7 +64,7 @@ class Lane:
                 pictures.append(picture)
             else:
                 outcomes.append((lease, dropped))
-        return outcomes + self._infer(pictures) if pictures else outcomes
+        return outcomes + self._infer(pictures, alone=alone) if pictures else outcomes
 
     def _decode(self, lease: Lease) -> _Picture:
         started = self._now()
@@ -84,10 +84,10 @@ class Lane:
             return Cancelled("the caller left before the answer was computed")
         return picture.pixels if isinstance(picture.pixels, BadImage) else None
 
-    def _infer(self, pictures: Sequence[_Picture]) -> Outcomes:
+    def _infer(self, pictures: Sequence[_Picture], *, alone: bool) -> Outcomes:
         pixels = [picture.pixels for picture in pictures]
         started = self._now()
-        logits = self._engine.run(np.stack(pixels))  # type: ignore[arg-type]  # errors were sorted out above
+        logits = self._engine.run(np.stack(pixels), alone=alone)  # type: ignore[arg-type]  # errors were sorted out above
         compute_s = self._now() - started
         self._report(pictures, compute_s)
         rows = scores(logits, self._engine.spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from service.core.messages import ModelKey
 from service.core.ports import Engine, Work
@@ -42,7 +43,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         while leases := await self._work.lease(self._model, self._share):
             self._idle -= 1
-            outcomes = await loop.run_in_executor(self._threads, self._lane.classify, leases)
+            alone = len(leases) == 1 and self._idle == self._lanes - 1
+            outcomes = await loop.run_in_executor(self._threads, partial(self._lane.classify, leases, alone=alone))
             self._idle += 1
             self._work.settle(outcomes)
 

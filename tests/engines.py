@@ -37,6 +37,7 @@ class FakeEngine:
     fails_on: Callable[[NDArray[np.uint8]], bool] = lambda _: False
     gate: threading.Event = field(default_factory=threading.Event)
     batches: list[int] = field(default_factory=list)
+    alone: list[bool] = field(default_factory=list)
     started: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     closed: bool = False
 
@@ -56,13 +57,14 @@ class FakeEngine:
         """Pictures that went through `run`."""
         return sum(self.batches)
 
-    def run(self, batch: NDArray[np.uint8], *, alone: bool = False) -> NDArray[np.float32]:  # noqa: ARG002 - the port's
+    def run(self, batch: NDArray[np.uint8], *, alone: bool = False) -> NDArray[np.float32]:
         """Logits [N, 2]: minus and plus the mean pixel, over 100."""
         self.started.release()
         assert self.gate.wait(timeout=30)
         if self.fails_on(batch):
             raise RuntimeError("the engine choked")
         self.batches.append(len(batch))
+        self.alone.append(alone)
         mean = batch.reshape(len(batch), -1).mean(axis=1, dtype=np.float32) / 100
         return np.stack([-mean, mean], axis=1)
 

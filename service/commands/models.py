@@ -58,8 +58,12 @@ def _setting(tuning: Tuning) -> str:
     return f"{chosen.label}, {chosen.lanes} lanes x {chosen.intra_op_threads}, batch {chosen.batch}"
 
 
+#: Whether a setting is the chosen one, and whether it is that of a picture alone -> its mark.
+MARKS = {(True, False): "*", (True, True): "*", (False, True): "alone"}
+
+
 def _measurements(title: str, tuning: Tuning) -> Table:
-    """Fastest first; the chosen setting is marked, the others say what ruled them out."""
+    """Fastest first; what is used is marked, the others say what ruled them out."""
     source = "from the cache" if tuning.cached else "measured at load"
     table = Table(
         "", "runs on", "lanes", "threads", "batch", "images/s", "p50 ms", "logit diff", "top-1", "ruled out",
@@ -68,7 +72,7 @@ def _measurements(title: str, tuning: Tuning) -> Table:
     for row in sorted(tuning.measurements, key=lambda row: -row.images_per_second):
         setting = row.setting
         table.add_row(
-            "*" if setting == tuning.chosen else "",
+            MARKS.get((setting == tuning.chosen, setting == tuning.alone), ""),
             setting.label,
             str(setting.lanes),
             str(setting.intra_op_threads),

@@ -62,6 +62,7 @@ def to_tuning(tuning: pb.Tuning) -> Tuning:
             for m in tuning.measurements
         ),
         cached=tuning.cached,
+        alone=_to_setting(tuning.alone) if tuning.HasField("alone") else None,
     )
 
 
@@ -80,6 +81,7 @@ def _from_tuning(tuning: Tuning) -> pb.Tuning:
             for m in tuning.measurements
         ],
         cached=tuning.cached,
+        alone=_from_setting(tuning.alone) if tuning.alone else None,
     )
 
 

@@ -102,6 +102,22 @@ async def test_a_single_request_never_waits_for_company() -> None:
     assert answer.timing.batch_size == 1
 
 
+async def test_a_request_by_itself_may_have_all_cores() -> None:
+    """One picture while every other lane is idle is run as alone; beside another one it is not, and no pair is."""
+    work = bench(lanes=2, batch=4)
+    await work.ask("by itself")
+    work.engine.hold()
+    first = work.ask("first")
+    await work.runs(2)
+    second = work.ask("beside the first")
+    await work.runs(1)
+    work.engine.release()
+    await asyncio.gather(first, second)
+    await work.worker.drain()
+
+    assert sorted(work.engine.alone) == [False, True, True]
+
+
 async def test_a_caller_that_cancels_mid_run_costs_its_neighbours_nothing() -> None:
     """Three requests in one batch, the second caller leaves while the engine runs; the others are answered."""
     work = bench(lanes=1, batch=4)

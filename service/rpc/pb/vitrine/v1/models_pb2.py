@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&service/rpc/pb/vitrine/v1/models.proto\x12\nvitrine.v1\"\xe4\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.vitrine.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12 \n\x05input\x18\x06 \x01(\x0b\x32\x11.vitrine.v1.Input\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x0c\n\x04task\x18\x08 \x01(\t\x12\x10\n\x08provider\x18\t \x01(\t\x12\"\n\x06tuning\x18\n \x01(\x0b\x32\x12.vitrine.v1.Tuning\x12\x14\n\x0cload_seconds\x18\x0b \x01(\x02\x12+\n\x05\x66\x61\x63ts\x18\x0c \x03(\x0b\x32\x1c.vitrine.v1.Model.FactsEntry\x12\x0e\n\x06latest\x18\r \x01(\x08\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"8\n\x05Input\x12\x10\n\x08\x63hannels\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\"l\n\x06Tuning\x12#\n\x06\x63hosen\x18\x01 \x01(\x0b\x32\x13.vitrine.v1.Setting\x12-\n\x0cmeasurements\x18\x02 \x03(\x0b\x32\x17.vitrine.v1.Measurement\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\x08\"f\n\x07Setting\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\x12\r\n\x05lanes\x18\x03 \x01(\r\x12\x18\n\x10intra_op_threads\x18\x04 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\r\"\xaa\x01\n\x0bMeasurement\x12$\n\x07setting\x18\x01 \x01(\x0b\x32\x13.vitrine.v1.Setting\x12\x19\n\x11images_per_second\x18\x02 \x01(\x02\x12\x12\n\nlatency_ms\x18\x03 \x01(\x02\x12\x1c\n\x14max_logit_difference\x18\x04 \x01(\x02\x12\x16\n\x0etop1_agreement\x18\x05 \x01(\x02\x12\x10\n\x08rejected\x18\x06 \x01(\t\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.vitrine.v1.Model\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"2\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"4\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"\x15\n\x13UnloadModelResponse*\xa7\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\x8a\x02\n\x06Models\x12\x45\n\x04List\x12\x1d.vitrine.v1.ListModelsRequest\x1a\x1e.vitrine.v1.ListModelsResponse\x12\x35\n\x03Get\x12\x1b.vitrine.v1.GetModelRequest\x1a\x11.vitrine.v1.Model\x12\x37\n\x04Load\x12\x1c.vitrine.v1.LoadModelRequest\x1a\x11.vitrine.v1.Model\x12I\n\x06Unload\x12\x1e.vitrine.v1.UnloadModelRequest\x1a\x1f.vitrine.v1.UnloadModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&service/rpc/pb/vitrine/v1/models.proto\x12\nvitrine.v1\"\xe4\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.vitrine.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12 \n\x05input\x18\x06 \x01(\x0b\x32\x11.vitrine.v1.Input\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x0c\n\x04task\x18\x08 \x01(\t\x12\x10\n\x08provider\x18\t \x01(\t\x12\"\n\x06tuning\x18\n \x01(\x0b\x32\x12.vitrine.v1.Tuning\x12\x14\n\x0cload_seconds\x18\x0b \x01(\x02\x12+\n\x05\x66\x61\x63ts\x18\x0c \x03(\x0b\x32\x1c.vitrine.v1.Model.FactsEntry\x12\x0e\n\x06latest\x18\r \x01(\x08\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"8\n\x05Input\x12\x10\n\x08\x63hannels\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\"\x90\x01\n\x06Tuning\x12#\n\x06\x63hosen\x18\x01 \x01(\x0b\x32\x13.vitrine.v1.Setting\x12-\n\x0cmeasurements\x18\x02 \x03(\x0b\x32\x17.vitrine.v1.Measurement\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\x08\x12\"\n\x05\x61lone\x18\x04 \x01(\x0b\x32\x13.vitrine.v1.Setting\"f\n\x07Setting\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\x12\r\n\x05lanes\x18\x03 \x01(\r\x12\x18\n\x10intra_op_threads\x18\x04 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\r\"\xaa\x01\n\x0bMeasurement\x12$\n\x07setting\x18\x01 \x01(\x0b\x32\x13.vitrine.v1.Setting\x12\x19\n\x11images_per_second\x18\x02 \x01(\x02\x12\x12\n\nlatency_ms\x18\x03 \x01(\x02\x12\x1c\n\x14max_logit_difference\x18\x04 \x01(\x02\x12\x16\n\x0etop1_agreement\x18\x05 \x01(\x02\x12\x10\n\x08rejected\x18\x06 \x01(\t\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.vitrine.v1.Model\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"2\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"4\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"\x15\n\x13UnloadModelResponse*\xa7\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\x8a\x02\n\x06Models\x12\x45\n\x04List\x12\x1d.vitrine.v1.ListModelsRequest\x1a\x1e.vitrine.v1.ListModelsResponse\x12\x35\n\x03Get\x12\x1b.vitrine.v1.GetModelRequest\x1a\x11.vitrine.v1.Model\x12\x37\n\x04Load\x12\x1c.vitrine.v1.LoadModelRequest\x1a\x11.vitrine.v1.Model\x12I\n\x06Unload\x12\x1e.vitrine.v1.UnloadModelRequest\x1a\x1f.vitrine.v1.UnloadModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,32 +33,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL_FACTSENTRY']._loaded_options = None
   _globals['_MODEL_FACTSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSTATE']._serialized_start=1117
-  _globals['_MODELSTATE']._serialized_end=1284
+  _globals['_MODELSTATE']._serialized_start=1154
+  _globals['_MODELSTATE']._serialized_end=1321
   _globals['_MODEL']._serialized_start=55
   _globals['_MODEL']._serialized_end=411
   _globals['_MODEL_FACTSENTRY']._serialized_start=367
   _globals['_MODEL_FACTSENTRY']._serialized_end=411
   _globals['_INPUT']._serialized_start=413
   _globals['_INPUT']._serialized_end=469
-  _globals['_TUNING']._serialized_start=471
-  _globals['_TUNING']._serialized_end=579
-  _globals['_SETTING']._serialized_start=581
-  _globals['_SETTING']._serialized_end=683
-  _globals['_MEASUREMENT']._serialized_start=686
-  _globals['_MEASUREMENT']._serialized_end=856
-  _globals['_LISTMODELSREQUEST']._serialized_start=858
-  _globals['_LISTMODELSREQUEST']._serialized_end=877
-  _globals['_LISTMODELSRESPONSE']._serialized_start=879
-  _globals['_LISTMODELSRESPONSE']._serialized_end=934
-  _globals['_GETMODELREQUEST']._serialized_start=936
-  _globals['_GETMODELREQUEST']._serialized_end=985
-  _globals['_LOADMODELREQUEST']._serialized_start=987
-  _globals['_LOADMODELREQUEST']._serialized_end=1037
-  _globals['_UNLOADMODELREQUEST']._serialized_start=1039
-  _globals['_UNLOADMODELREQUEST']._serialized_end=1091
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=1093
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=1114
-  _globals['_MODELS']._serialized_start=1287
-  _globals['_MODELS']._serialized_end=1553
+  _globals['_TUNING']._serialized_start=472
+  _globals['_TUNING']._serialized_end=616
+  _globals['_SETTING']._serialized_start=618
+  _globals['_SETTING']._serialized_end=720
+  _globals['_MEASUREMENT']._serialized_start=723
+  _globals['_MEASUREMENT']._serialized_end=893
+  _globals['_LISTMODELSREQUEST']._serialized_start=895
+  _globals['_LISTMODELSREQUEST']._serialized_end=914
+  _globals['_LISTMODELSRESPONSE']._serialized_start=916
+  _globals['_LISTMODELSRESPONSE']._serialized_end=971
+  _globals['_GETMODELREQUEST']._serialized_start=973
+  _globals['_GETMODELREQUEST']._serialized_end=1022
+  _globals['_LOADMODELREQUEST']._serialized_start=1024
+  _globals['_LOADMODELREQUEST']._serialized_end=1074
+  _globals['_UNLOADMODELREQUEST']._serialized_start=1076
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1128
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1130
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1151
+  _globals['_MODELS']._serialized_start=1324
+  _globals['_MODELS']._serialized_end=1590
 # @@protoc_insertion_point(module_scope)

@@ -70,14 +70,16 @@ class Input(_message.Message):
     def __init__(self, channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
 
 class Tuning(_message.Message):
-    __slots__ = ("chosen", "measurements", "cached")
+    __slots__ = ("chosen", "measurements", "cached", "alone")
     CHOSEN_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
+    ALONE_FIELD_NUMBER: _ClassVar[int]
     chosen: Setting
     measurements: _containers.RepeatedCompositeFieldContainer[Measurement]
     cached: bool
-    def __init__(self, chosen: _Optional[_Union[Setting, _Mapping]] = ..., measurements: _Optional[_Iterable[_Union[Measurement, _Mapping]]] = ..., cached: _Optional[bool] = ...) -> None: ...
+    alone: Setting
+    def __init__(self, chosen: _Optional[_Union[Setting, _Mapping]] = ..., measurements: _Optional[_Iterable[_Union[Measurement, _Mapping]]] = ..., cached: _Optional[bool] = ..., alone: _Optional[_Union[Setting, _Mapping]] = ...) -> None: ...
 
 class Setting(_message.Message):
     __slots__ = ("provider", "precision", "lanes", "intra_op_threads", "batch")

@@ -28,7 +28,7 @@ $(BIN)/python:
 setup: .venv/.develop ## install everything a developer needs
 
 run: .venv/.serve ## serve the shipped models, classify a few real pictures, and keep serving
-	@BIN=$(BIN) deploy/run.sh
+	@BIN=$(BIN) deploy/run.sh digits model/pictures/digits
 
 lint: setup ## ruff, mypy --strict, import-linter, and whether generated code is up to date
 	$(BIN)/ruff check .
@@ -56,8 +56,8 @@ train-digits: setup ## fetch MNIST, train the shipped digits model, publish it i
 	$(BIN)/vitrine-model publish runs/digits --models runs/models
 
 photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serve it
-	$(BIN)/vitrine-model photos --models runs/models
-	MODELS=runs/models BIN=$(BIN) deploy/run.sh
+	$(BIN)/vitrine-model photos --models runs/models --pictures runs/photographs
+	BIN=$(BIN) deploy/run.sh efficientnet-lite0 runs/photographs --models runs/models
 
 clean: ## remove what the targets made, but not runs/ and data/
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*

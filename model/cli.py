@@ -170,9 +170,14 @@ def take(
 
 
 @app.command(name="photos")
-def photographs(models: Models = Path("runs/models")) -> None:
+def photographs(
+    models: Models = Path("runs/models"),
+    pictures: Annotated[Path | None, typer.Option(help="folder to copy the photographs to")] = None,
+) -> None:
     """Publish EfficientNet-Lite0 for ImageNet's 1000 classes (extra `photos`)."""
     made = photos.make()
+    if pictures is not None:
+        photos.copy_photographs(pictures)
     Console().print(_summary(made.card, publish(models, made.card.name, made.files)))
 
 

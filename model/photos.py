@@ -6,6 +6,7 @@ EfficientNet-Lite), the photographs with scikit-image and scikit-learn: all in t
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,13 @@ def photographs() -> list[Path]:
         raise _missing(error) from error
     folders = Path(skimage.data.__file__).parent, Path(sklearn.datasets.__file__).parent / "images"
     return [folders[0] / name for name in SKIMAGE] + [folders[1] / name for name in SKLEARN]
+
+
+def copy_photographs(folder: Path) -> None:
+    """Put the photographs into `folder`, which is made if need be: something real to classify."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in photographs():
+        shutil.copy(path, folder)
 
 
 def samples(expected: Spec) -> Pictures:

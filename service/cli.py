@@ -71,10 +71,12 @@ def classify(
     concurrency: Annotated[int, typer.Option(min=1, help="pictures in flight at once")] = 16,
     timeout_s: Annotated[float, typer.Option(min=0.001, help="seconds for one picture, retries included")] = 30.0,
     output: Annotated[Path | None, typer.Option(help="file to write to instead of stdout")] = None,
+    wait_s: Annotated[float, typer.Option(min=0, help="seconds to wait for the server and the model")] = 0.0,
 ) -> None:
     """Classify pictures, folders of them, or paths from stdin. Exit code 1 when any of them failed."""
     from service.commands.classify import Job, run  # noqa: PLC0415
     from service.core.messages import Options  # noqa: PLC0415
 
-    job = Job(server, model, model_version, Options(top_k, min_score), form, concurrency, timeout_s, output)
+    options = Options(top_k, min_score)
+    job = Job(server, model, model_version, options, form, concurrency, timeout_s, output, wait_s)
     raise typer.Exit(FAILED if run(job, paths) else 0)

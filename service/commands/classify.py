@@ -19,8 +19,11 @@ from rich.text import Text
 from service.client import AsyncClient, Result, Retry
 from service.commands.inputs import STDIN, count, each
 from service.commands.writers import Format, Write, writer
+from service.core.errors import NotReady
 from service.core.messages import Options
 
+#: Seconds between two looks at a server that is not ready yet.
+POLL_S = 0.2
 #: File names need not be text; what is not becomes `\\udcff`, which JSON reads back as Python's own escape of the byte.
 UNPRINTABLE = "backslashreplace"
 
@@ -37,6 +40,7 @@ class Job:
     concurrency: int
     timeout_s: float
     output: Path | None
+    wait_s: float = 0.0  #: how long the server may take to be there and to have the model ready
 
 
 def run(job: Job, paths: Sequence[str]) -> int:
@@ -54,7 +58,7 @@ async def _run(job: Job, paths: Sequence[str]) -> int:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     # Asked once, without patience: a person who mistyped an address wants to hear of it at once.
     async with AsyncClient(job.server, timeout_s=job.timeout_s, retry=Retry(budget_s=0)) as client:
-        await client.model(job.model, job.version)
+        await _ready(client, job)
     async with AsyncClient(job.server, timeout_s=job.timeout_s) as client:
         results = client.classify_many(
             each(paths, sys.stdin),
@@ -66,6 +70,20 @@ async def _run(job: Job, paths: Sequence[str]) -> int:
         with _bar(console) as bar, _destination(job.output) as out:
             async with _counted(bar, paths):
                 return await _write(results, writer(job.form, out, job.options.top_k), out, bar)
+
+
+async def _ready(client: AsyncClient, job: Job) -> None:
+    """Return when the model is ready or `wait_s` is over; raises `ServiceError` when there is none by then."""
+    until = time.monotonic() + job.wait_s
+    while True:
+        waiting = time.monotonic() < until
+        try:
+            if (await client.model(job.model, job.version)).state == "ready" or not waiting:
+                return
+        except NotReady:
+            if not waiting:
+                raise
+        await asyncio.sleep(POLL_S)
 
 
 async def _write(results: AsyncIterable[Result], write: Write, out: TextIO, bar: Progress) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,6 +18,7 @@ Maps = NDArray[np.floating]  # [channels, height, width]
 HISTOGRAM_BINS = 32
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _MAP_AXES = 3
+_PIECE = 1 << 15  # values: 256 KB in float64
 
 
 class Key(Enum):
@@ -123,7 +125,9 @@ def choose(maps: Array, wanted: Wanted, field: Field | None, weights: Array | No
     """
     box = units(maps.shape[1:], wanted.region, field)
     order = ranked(maps, wanted.channels, weights)
-    return Selection(maps[list(order), box.y0 : box.y1, box.x0 : box.x1], order, box)
+    # A list of indices copies; all channels in order need none.
+    chosen = maps if wanted.channels is None else maps[list(order)]
+    return Selection(chosen[:, box.y0 : box.y1, box.x0 : box.x1], order, box)
 
 
 def units(grid: Size | tuple[int, ...], region: Region | None, field: Field | None) -> Box:
@@ -206,21 +210,50 @@ def _class_weights(weights: Array | None) -> Array:
 
 
 def statistics(values: Array, wanted: Wanted) -> Statistics:
-    """What the values of a layer or channel, of any shape, look like. Computed in float64."""
-    numbers = values.astype(np.float64, copy=False).ravel()
-    finite = numbers[np.isfinite(numbers)]
+    """What the values of a layer or channel, of any shape, look like. Summed in float64."""
+    numbers = values.ravel()
+    sums = _sums(numbers)
+    finite = numbers
+    if not math.isfinite(sums.squares):  # only then is a look at every value worth its time
+        finite = numbers[np.isfinite(numbers)]
+        sums = _sums(finite)
     some = finite.size > 0
+    mean = sums.total / finite.size if some else math.nan
     return Statistics(
         count=numbers.size,
-        nans=int(np.isnan(numbers).sum()),
-        positive_infinities=int(np.isposinf(numbers).sum()),
-        negative_infinities=int(np.isneginf(numbers).sum()),
-        zeros=int((numbers == 0).sum()),
-        mean=float(finite.mean()) if some else float("nan"),
-        std=float(finite.std()) if some else float("nan"),
-        min=float(finite.min()) if some else float("nan"),
-        max=float(finite.max()) if some else float("nan"),
-        l2=float(np.sqrt(finite @ finite)) if some else float("nan"),
+        nans=int(np.isnan(numbers).sum()) if finite is not numbers else 0,
+        positive_infinities=int(np.isposinf(numbers).sum()) if finite is not numbers else 0,
+        negative_infinities=int(np.isneginf(numbers).sum()) if finite is not numbers else 0,
+        zeros=sums.zeros,
+        mean=mean,
+        std=math.sqrt(max(sums.squares / finite.size - mean**2, 0.0)) if some else math.nan,
+        min=sums.low if some else math.nan,
+        max=sums.high if some else math.nan,
+        l2=math.sqrt(sums.squares) if some else math.nan,
         percentiles=tuple(np.percentile(finite, PERCENTILES).tolist()) if some and wanted.percentiles else (),
         histogram=tuple(np.histogram(finite, HISTOGRAM_BINS)[0].tolist()) if some and wanted.histogram else (),
     )
+
+
+@dataclass(slots=True)
+class _Sums:
+    zeros: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+
+
+def _sums(numbers: Array) -> _Sums:
+    """All sums in one walk over memory: a piece stays in the cache while it is looked at several times."""
+    sums = _Sums()
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no sum; whoever asks looks at that
+        for start in range(0, numbers.size, _PIECE):
+            piece = numbers[start : start + _PIECE].astype(np.float64)
+            sums.zeros += piece.size - int(np.count_nonzero(piece != 0))
+            sums.total += float(piece.sum())
+            # Not `piece @ piece`: BLAS would take threads, and cores, of its own for it.
+            sums.squares += float(np.einsum("i,i->", piece, piece))
+            sums.low = min(sums.low, float(piece.min()))
+            sums.high = max(sums.high, float(piece.max()))
+    return sums

@@ -34,8 +34,9 @@ def scores(logits: NDArray[np.float32], spec: Spec) -> NDArray[np.float32]:
 def top_k(row: NDArray[np.float32], spec: Spec, options: Options) -> tuple[Prediction, ...]:
     """The `options.top_k` best classes of one row of scores [classes], best first; ties go to the lower index."""
     order = np.argsort(-row, kind="stable")[: options.top_k]
+    # As plain numbers from here on: one conversion of each array costs less than one of each element.
     return tuple(
-        Prediction(spec.labels[index], int(index), float(row[index]))
-        for index in order
-        if row[index] >= options.min_score
+        Prediction(spec.labels[index], index, score)
+        for index, score in zip(order.tolist(), row[order].tolist(), strict=True)
+        if score >= options.min_score
     )

@@ -65,7 +65,7 @@ def _worker(url: str, stop: Event) -> None:
 
 def _cpu_s(server: RedisServer) -> float:
     with server.client() as client:
-        usage: dict[str, float] = client.info("cpu")  # type: ignore[assignment]
+        usage: dict[str, float] = client.info("cpu")
     return usage["used_cpu_sys"] + usage["used_cpu_user"]
 
 

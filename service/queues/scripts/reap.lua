@@ -25,12 +25,12 @@ local freed, from = 0, '-'
 repeat
   local leases = redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[5], from, '+', ARGV[7])
   for _, lease in ipairs(leases) do
-    local id, owner, idle, deaths = lease[1], lease[2], lease[3], lease[4]
+    local id, owner, idle = lease[1], lease[2], lease[3]
     local alive = tonumber(redis.call('ZSCORE', KEYS[2], owner) or 0) > now
     if #redis.call('XRANGE', KEYS[1], id, id) == 0 then
       if not alive then redis.call('XACK', KEYS[1], ARGV[1], id) end
     elseif owner ~= 'released' and (not alive or idle >= tonumber(ARGV[6])) then
-      redis.call('XCLAIM', KEYS[1], ARGV[1], 'released', 0, id, 'RETRYCOUNT', deaths, 'JUSTID')
+      redis.call('XCLAIM', KEYS[1], ARGV[1], 'released', 0, id, 'JUSTID')
       freed = freed + 1
     end
     from = '(' .. id

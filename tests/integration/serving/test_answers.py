@@ -22,7 +22,7 @@ from service.engine.store import ModelStore
 from tests.integration.serving.conftest import PATIENT, ZOO, Serving
 
 REQUESTS = 10_000
-MODELS = ("digits", "fashion", "guide")
+MODELS = tuple(ModelStore(ZOO).versions())
 FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG")
 OFFLINE = EnginePolicy(("cpu",), "exact", lanes=1, intra_op_threads=1, batch=1)
 
@@ -54,7 +54,7 @@ def questions(model: str, rng: np.random.Generator) -> list[Question]:
 
 @pytest.mark.slow
 async def test_ten_thousand_mixed_requests(serve: Callable[..., Serving], tmp_path: Path) -> None:
-    """Three models, six formats, damaged files among them, 64 at once: each answer is its own question's."""
+    """All shipped models, six formats, damaged files among them, 64 at once: each answer is its own question's."""
     del tmp_path
     rng = np.random.default_rng(1)
     asked = [question for model in MODELS for question in questions(model, rng)]

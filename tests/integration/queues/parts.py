@@ -20,7 +20,7 @@ from service.queues.leases import WorkerTimes
 from service.queues.redis_submissions import FrontEndTimes, RedisSubmissions
 from service.queues.redis_url import Server, parse
 from service.queues.redis_work import RedisWork
-from tests.contract.benches import ENGINE, MODEL, answer, request
+from tests.contract.benches import ENGINE, MODEL, answer, request, until
 from tests.servers import RedisServer
 
 KEYS = Keys("test")
@@ -84,6 +84,16 @@ def ask(front_end: RedisSubmissions, names: list[str], size: int = 100) -> list[
 async def ids(tasks: list[asyncio.Task[Answer]], timeout_s: float = 30) -> list[str]:
     """Whom the answers belong to."""
     return [answer.id for answer in await asyncio.wait_for(asyncio.gather(*tasks), timeout_s)]
+
+
+async def computing(count: int, tasks: list[asyncio.Task[Answer]], *lanes: Lanes) -> None:
+    """Wait until so many have been computed, or something went wrong, which `ids` will tell."""
+    await until(
+        lambda: (
+            sum(sum(one.computed.values()) for one in lanes) >= count
+            or any(task.done() and task.exception() for task in tasks)
+        )
+    )
 
 
 def residue(server: RedisServer) -> dict[str, object]:

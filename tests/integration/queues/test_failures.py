@@ -13,7 +13,7 @@ import redis
 from service.core.errors import NotReady, Overloaded
 from service.queues.redis_submissions import FrontEndTimes, RedisSubmissions
 from tests.contract.benches import MODEL, request, until
-from tests.integration.queues.parts import KEYS, ask, asking, ids, working
+from tests.integration.queues.parts import KEYS, ask, asking, computing, ids, working
 from tests.servers import RedisServer
 
 NAMES = [str(n) for n in range(300)]
@@ -57,7 +57,7 @@ async def test_every_request_is_answered_although(server: RedisServer, breaks: C
     async with working(server) as lanes, asking(server, BRISK) as front_end:
         tasks = ask(front_end, NAMES)
         for done in (50, 120, 200):
-            await until(lambda: sum(lanes.computed.values()) >= done)  # noqa: B023 - awaited at once
+            await computing(done, tasks, lanes)
             with server.client() as client:
                 breaks(client)
 
@@ -69,7 +69,7 @@ async def test_a_restart_with_an_append_only_file_loses_nothing(make_server: Cal
     server = make_server(durable=True)
     async with working(server) as lanes, asking(server) as front_end:
         tasks = ask(front_end, NAMES)
-        await until(lambda: sum(lanes.computed.values()) >= 50)
+        await computing(50, tasks, lanes)
         server.kill()
         await asyncio.to_thread(server.start)
 
@@ -81,7 +81,7 @@ async def test_requests_survive_a_redis_that_comes_back_empty(make_server: Calla
     server = make_server()
     async with working(server) as lanes, asking(server) as front_end:
         tasks = ask(front_end, NAMES)
-        await until(lambda: sum(lanes.computed.values()) >= 50)
+        await computing(50, tasks, lanes)
         server.kill()
         await asyncio.to_thread(server.start)
 
@@ -122,7 +122,7 @@ async def test_a_frozen_redis_makes_nobody_steal(server: RedisServer) -> None:
     """Three seconds in which no beat could be heard: all is answered, and everything was computed once."""
     async with working(server) as one, working(server) as other, asking(server) as front_end:
         tasks = ask(front_end, NAMES)
-        await until(lambda: sum(one.computed.values()) + sum(other.computed.values()) >= 50)
+        await computing(50, tasks, one, other)
         server.signal(signal.SIGSTOP)
         await asyncio.sleep(3)
         server.signal(signal.SIGCONT)

@@ -42,13 +42,18 @@ test: lint ## everything that must hold: lint, then all tests with coverage
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='service/core/*' --fail-under=100
 
+chaos: setup ## kill, freeze and empty real servers and workers (needs redis-server)
+	$(BIN)/python -m pytest -m chaos
+
 bench: setup ## measure speed, memory and start-up; writes docs/bench.md and its plots
 	$(BIN)/python -m tests.bench
 
+PROTOC = $(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto -I $(wildcard .venv/lib/python3*/site-packages) \
+	--python_out=. --pyi_out=.
+
 proto: setup ## regenerate service/rpc/pb from proto/
-	$(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto -I $(BIN)/../lib/python3*/site-packages \
-		--python_out=. --pyi_out=. --grpc_python_out=. \
-		$(patsubst proto/%,service/rpc/pb/%,$(wildcard proto/vitrine/v1/*.proto))
+	$(PROTOC) --grpc_python_out=. $(patsubst proto/%,service/rpc/pb/%,$(wildcard proto/vitrine/v1/*.proto))
+	$(PROTOC) $(patsubst proto/%,service/rpc/pb/%,$(wildcard proto/vitrine/internal/*.proto))
 
 train-digits: setup ## fetch MNIST, train the shipped digits model, publish it into runs/models
 	$(BIN)/vitrine-model data mnist
@@ -62,4 +67,4 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 clean: ## remove what the targets made, but not runs/ and data/
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup run lint test bench proto train-digits photos clean
+.PHONY: help setup run lint test chaos bench proto train-digits photos clean

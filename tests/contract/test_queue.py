@@ -15,7 +15,7 @@ from service.core.ports import Depth
 from service.queues.keys import Keys
 from service.queues.redis_url import parse
 from tests.contract.benches import ENGINE, MODEL, Bench, answer, memory_bench, redis_bench, request, until
-from tests.servers import KINDS, RedisServer
+from tests.servers import KINDS, RedisServer, require
 
 
 @pytest.fixture(params=["memory", *KINDS])
@@ -23,9 +23,8 @@ async def bench(request: pytest.FixtureRequest, servers: dict[str, RedisServer],
     if request.param == "memory":
         async with memory_bench() as made:
             yield made
-    elif request.param not in servers:
-        pytest.skip(f"no {request.param} server is installed")
     else:
+        require(request.param)
         keys = Keys(prefix)
         async with redis_bench(parse(servers[request.param].url, keys.tag), keys) as made:
             yield made

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import KINDS, RedisServer, binary
+from tests.servers import KINDS, RedisServer, require
 
 
 @pytest.fixture
@@ -16,8 +16,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     servers: list[RedisServer] = []
 
     def make(kind: str = "redis", **more: object) -> RedisServer:
-        if not binary(kind):
-            pytest.skip(f"no {kind} server is installed")
+        require(kind)
         folder = tmp_path / f"{kind}{len(servers)}"
         folder.mkdir()
         server = RedisServer(kind, folder, **more)  # type: ignore[arg-type]

@@ -18,6 +18,8 @@ from tests.contract.benches import MODEL, until
 from tests.integration.queues.parts import KEYS, WorkerProcess, address, ask, asking, ids, residue, working
 from tests.servers import RedisServer
 
+pytestmark = pytest.mark.chaos
+
 SLOW, DIE = b"slow", b"die"
 
 

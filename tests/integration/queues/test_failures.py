@@ -16,6 +16,8 @@ from tests.contract.benches import MODEL, request, until
 from tests.integration.queues.parts import KEYS, ask, asking, computing, ids, working
 from tests.servers import RedisServer
 
+pytestmark = pytest.mark.chaos
+
 NAMES = [str(n) for n in range(300)]
 BRISK = FrontEndTimes(beat_s=0.1, away_s=1.0)
 

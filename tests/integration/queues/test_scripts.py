@@ -16,7 +16,7 @@ from service.core.messages import ModelKey, Priority
 from service.queues import scripts
 from service.queues.keys import GROUP, KEY_TTL_MS, Keys
 from service.queues.scripts import Script
-from tests.servers import KINDS, RedisServer, binary
+from tests.servers import KINDS, RedisServer, require
 
 KEYS = Keys("model")
 MODEL = ModelKey("m", 1)
@@ -260,8 +260,7 @@ class ScriptMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_order_of_anything_keeps_the_promises(kind: str, tmp_path: Path) -> None:
     """One outcome for each request, counters that match, no lease unknown, no key for ever."""
-    if not binary(kind):
-        pytest.skip(f"no {kind} server is installed")
+    require(kind)
     server = RedisServer(kind, tmp_path)
     server.start()
     try:

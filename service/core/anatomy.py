@@ -68,9 +68,22 @@ def members(graph: Graph, layer: Layer | LayerInfo) -> tuple[Node, ...]:
 
 
 def _modules(graph: Graph, modules: Sequence[Layer]) -> list[_Named]:
-    parents = {path.rpartition(".")[0] for path in (layer.path for layer in modules)}
-    above = {".".join(parent.split(".")[:n]) for parent in parents for n in range(1, parent.count(".") + 2)}
-    return [_Named(layer, members(graph, layer), is_module=True, is_block=layer.path in above) for layer in modules]
+    nodes = {layer.id: members(graph, layer) for layer in modules}
+    return [
+        _Named(layer, nodes[layer.id], is_module=True, is_block=_is_block(graph, layer, modules, nodes))
+        for layer in modules
+    ]
+
+
+def _is_block(graph: Graph, layer: Layer, modules: Sequence[Layer], nodes: Mapping[str, tuple[Node, ...]]) -> bool:
+    """Whether a module is best told as what it contains.
+
+    A convolution that keeps its padding in a module of its own is still one convolution.
+    """
+    inner = [other for other in modules if other.path.startswith(f"{layer.path}.")]
+    inside = {node.output for other in inner for node in nodes[other.id]}
+    slid = sliding(graph, nodes[layer.id])
+    return bool(inner) and (slid is None or slid[1].output in inside)
 
 
 def _between(graph: Graph, modules: Sequence[_Named]) -> list[_Named]:

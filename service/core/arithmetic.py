@@ -268,14 +268,12 @@ def _moved(graph: Graph, step: _Step, place: Place, values: Values) -> Found | N
 def _concatenated(graph: Graph, node: Node, place: Place, values: Values) -> Found | None:
     if node.integer("axis", 1) != 1:
         return None
-    channel = place[0]
-    for name in node.inputs:
-        maps = as_maps(_value(graph, values, name)[0])
-        if channel < len(maps):
-            value = float(maps[channel, place[1], place[2]])
-            return value, MergeUnit("Concat", ((name, value),))
-        channel -= len(maps)
-    return None
+    channel, sources = place[0], iter(node.inputs)
+    name = next(sources)
+    while channel >= (size := _value(graph, values, name).shape[1]):
+        channel, name = channel - size, next(sources)
+    value = float(as_maps(_value(graph, values, name)[0])[channel, place[1], place[2]])
+    return value, MergeUnit("Concat", ((name, value),))
 
 
 def _value(graph: Graph, values: Values, name: str) -> Array:

@@ -104,7 +104,7 @@ def price(shape: Shape, itemsize: int, encoding: Encoding) -> int:
             return _NPY_HEADER_BYTES + itemsize * math.prod(shape)
         case Kind.UINT8:
             return channels * math.prod(_reduced((height, width), encoding.max_side))
-        case Kind.PNG:
+        case _:  # PNG
             rows, columns = _sheet(shape, encoding)
             # Stored without compression, a row takes one byte more; 2048 covers palette, headers and blocks.
             return rows * (columns + 1) + rows * columns // 1000 + 2048
@@ -126,7 +126,7 @@ def encode(maps: Array, encoding: Encoding) -> Encoded:
             return Encoded(_npy(maps[np.newaxis]), shape)
         case Kind.UINT8:
             return _uint8(_shrink(maps, encoding.max_side), encoding)
-        case Kind.PNG:
+        case _:  # PNG
             return _png(_shrink(maps, encoding.max_side), encoding)
 
 

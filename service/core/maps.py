@@ -157,7 +157,7 @@ def count(channels: int, wanted: Channels) -> int:
             if not 0 <= start < stop:
                 raise InvalidInput("channels.range", f"must hold one of {channels} channels", f"{start}..{end}")
             return stop - start
-        case tuple():
+        case _:
             for index in wanted:
                 if not 0 <= index < channels:
                     raise InvalidInput("channels.indices", f"0 to {channels - 1}", index)
@@ -176,7 +176,7 @@ def ranked(maps: Array, wanted: Channels, weights: Array | None) -> tuple[int, .
             scores = _scores(maps, wanted, weights)
             order = np.argsort(scores if wanted.ascending else -scores, kind="stable")
             return tuple(int(index) for index in order[:number])
-        case tuple():
+        case _:
             return wanted
 
 
@@ -194,7 +194,7 @@ def _scores(maps: Array, top: TopK, weights: Array | None) -> NDArray[np.float64
             scores = np.nanstd(finite, axis=1)
         case Key.L2:
             scores = np.sqrt(np.nansum(finite**2, axis=1))
-        case Key.CONTRIBUTION:
+        case _:  # CONTRIBUTION
             scores = np.nanmean(finite, axis=1) * _class_weights(weights)
     scores[hollow] = np.inf if top.ascending else -np.inf
     return scores

@@ -59,8 +59,8 @@ def _known(number: int, wanted: Wanted) -> tuple[int, ...]:
             return tuple(range(start, start + number))
         case None:
             return tuple(range(number))
-        case tuple() as indices:
-            return indices
+        case _:
+            return wanted.channels
 
 
 def _advice(priced: Sequence[Priced], pictures: int, request: MapsRequest, limit: int) -> str:

@@ -86,3 +86,43 @@ def test_a_loop_needs_the_tensors_that_its_body_uses() -> None:
 
     assert [node.op for node in ancestors(graph.read(model), ["y"])] == ["Neg", "If"]
     assert [node.op_type for node in graph.parse(graph.tapped(graph.parse(model), ["y"])).graph.node] == ["Neg", "If"]
+
+
+def test_constants_may_be_nodes() -> None:
+    """In every spelling that ONNX has; they are weights like others, not operations."""
+    spellings = {
+        "a": {"value_float": 1.5},
+        "b": {"value_floats": [1.5, 2.5]},
+        "c": {"value_int": 3},
+        "d": {"value_ints": [3, 4]},
+        "e": {"value": numpy_helper.from_array(np.array([[5]], np.int8))},
+        "f": {"value_strings": ["g", "h"]},
+    }
+    nodes = [helper.make_node("Constant", [], [name], **value) for name, value in spellings.items()]  # type: ignore[arg-type]
+    nodes.append(helper.make_node("Relu", ["x"], ["y"]))
+    face = [helper.make_tensor_value_info(name, 1, ["N"]) for name in ("x", "y")]
+    model = helper.make_model(helper.make_graph(nodes, "g", face[:1], face[1:]))
+
+    read = graph.read(model.SerializeToString())
+
+    assert [node.op for node in read.nodes] == ["Relu"]
+    assert {name: value.tolist() for name, value in read.constants.items()} == {
+        "a": 1.5,
+        "b": [1.5, 2.5],
+        "c": 3,
+        "d": [3, 4],
+        "e": [[5]],
+        "f": ["g", "h"],
+    }
+
+
+def test_a_file_without_a_graph_is_no_model() -> None:
+    """Protobuf reads nearly anything."""
+    with pytest.raises(InvalidInput, match="must be an ONNX model with a graph, got 0 bytes without"):
+        graph.parse(b"")
+
+
+def test_types_without_a_numpy_name_are_refused() -> None:
+    """The message lists those that are read."""
+    with pytest.raises(InvalidInput, match=r"tensor w: a type out of float32, uint8, .*, got 16"):
+        graph.to_array(pb.Tensor(name="w", data_type=16, dims=[1], raw_data=b"ab"))

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnx import helper
 
+from service.core.errors import EngineFailed
 from service.core.introspection import Kernels
 from service.core.spec import OUTPUT_NAME, Spec
 from service.core.tuning import Setting
@@ -105,3 +109,18 @@ def test_what_is_folded_is_read_off_the_runtimes_own_graph(residual: bytes) -> N
     assert outputs["Relu"] in survivors
     assert outputs["Gemm"] in survivors
     assert {node.output for node in graph.read(residual).nodes if "stem.0.weight" in node.inputs} & survivors == set()
+
+
+@pytest.mark.parametrize(
+    "look", [surviving_tensors, lambda file: TapSessions(1).get(source(File(file)), ["y"], Kernels.REFERENCE)]
+)
+def test_a_file_that_the_runtime_cannot_load_is_the_engines_failure(look: Callable[[bytes], object]) -> None:
+    """It says what ONNX Runtime said."""
+    nodes = [helper.make_node("NoSuchOperation", ["x"], ["y"])]
+    face = [helper.make_tensor_value_info(name, 1, ["N"]) for name in ("x", "y")]
+    broken = helper.make_model(
+        helper.make_graph(nodes, "g", face[:1], face[1:]), ir_version=10, opset_imports=[helper.make_opsetid("", 18)]
+    ).SerializeToString()
+
+    with pytest.raises(EngineFailed, match="NoSuchOperation"):
+        look(broken)

@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # ONNX Runtime's builds own the same module, so an environment holds exactly one: OpenVINO's on x86-64, plain elsewhere.
 RUNTIME := $(if $(filter x86_64 amd64,$(shell uname -m)),openvino,cpu)
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --constraint deploy/constraints.txt
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --quiet --constraint deploy/constraints.txt
 PINS := pyproject.toml deploy/constraints.txt
 
 help: ## list the targets

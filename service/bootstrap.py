@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import version
 
 import structlog
 
 from service.api.classifier import Bounds
+from service.api.introspection import IntrospectionServicer
 from service.api.server import GrpcServer, GrpcSettings
 from service.catalog import Catalog
 from service.config import Config, host_and_port
 from service.core.admission import QueueLimits
+from service.core.errors import Refused
 from service.core.events import Event
 from service.core.image import Limits
 from service.core.messages import ModelKey
@@ -19,6 +22,11 @@ from service.dispatch import Dispatcher
 from service.engine.loading import EnginePolicy, check, load
 from service.engine.runtime import installed_runtime
 from service.engine.store import ModelStore
+from service.engine.taps import TapSessions, TapSource
+from service.introspect.desk import Desk
+from service.introspect.introspector import Budget, Introspector
+from service.introspect.pictures import PictureStore
+from service.introspect.tapping import Subject
 from service.lane import Lane
 from service.lifecycle import Lifecycle
 from service.queues.memory import MemoryQueue
@@ -58,16 +66,47 @@ def build_server(config: Config) -> Lifecycle:
     def ready() -> tuple[bool, str]:
         return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
 
+    def subject(name: str, number: int) -> Subject:
+        key = catalog.resolve(name, number)
+        engine = catalog.engine(key)
+        return Subject(
+            key, engine, TapSource(engine.digest, engine.tuning.chosen, lambda: _file_of(store, key, engine))
+        )
+
+    introspector = Introspector(
+        subject,
+        TapSessions(config.tap_bytes),
+        pictures=PictureStore(config.picture_bytes, config.picture_ttl_s, time.monotonic),
+        limits=limits,
+        budget=Budget(),
+    )
     queue = MemoryQueue(QueueLimits(config.queue_entries, config.queue_bytes), emit)
-    catalog = Catalog(store, open_engine, host, emit, config.keep_versions)
+    catalog = Catalog(
+        store,
+        open_engine,
+        host,
+        emit,
+        keep=config.keep_versions,
+        let_go=lambda engine: introspector.forget(engine.digest),
+    )
     dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
     bounds = Bounds(config.max_batch_items, config.max_stream_in_flight)
-    grpc = GrpcServer(GrpcSettings(config.grpc, config.max_message_bytes, bounds), dispatcher, catalog, emit)
+    settings = GrpcSettings(config.grpc, config.max_message_bytes, bounds)
+    glass = IntrospectionServicer(introspector, Desk()) if config.introspection else None
+    grpc = GrpcServer(settings, dispatcher, catalog, emit, glass)
     metrics.watch(queue.depth, grpc.in_flight)
     http = HttpServer(create_app(version("vitrine"), catalog, ready, metrics.render), *host_and_port(config.http))
     return Lifecycle(
         catalog, dispatcher, grpc, http, ready, poll_s=config.poll_s, grace_s=config.grace_s, warn=_log.warning
     )
+
+
+def _file_of(store: ModelStore, key: ModelKey, engine: Engine) -> bytes:
+    """The file behind a served engine; raises `Refused` when another one has taken its place."""
+    stored = store.open(key)
+    if stored.digest != engine.digest:
+        raise Refused(f"{key}: the file in the store is not the one that is served")
+    return stored.model
 
 
 def _policy(config: Config) -> EnginePolicy:

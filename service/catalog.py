@@ -50,7 +50,7 @@ class Catalog:
     one leaves the others in place. `load` and `unload` override that until the process ends.
 
     `open_engine` verifies, reads and warms one version; it blocks, and raises `ServiceError` saying what is wrong.
-    `host` builds what serves it.
+    `host` builds what serves it, and `let_go` is told of each engine that was closed.
     """
 
     def __init__(
@@ -59,13 +59,16 @@ class Catalog:
         open_engine: Callable[[ModelKey], Engine],
         host: Callable[[ModelKey, Engine], Worker],
         emit: Emit,
+        *,
         keep: int = 2,
+        let_go: Callable[[Engine], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._open_engine = open_engine
         self._host = host
         self._emit = emit
         self._keep = keep
+        self._let_go = let_go
         self._stored: Mapping[str, tuple[int, ...]] = {}
         self._residents: dict[ModelKey, _Resident] = {}
         self._failures: dict[ModelKey, _Failure] = {}
@@ -83,6 +86,10 @@ class Catalog:
         if not self._answers(key):
             self._refuse(key)
         return key
+
+    def engine(self, key: ModelKey) -> Engine:
+        """What runs a version that `resolve` has named."""
+        return self._residents[key].engine
 
     def list(self) -> Sequence[ModelStatus]:
         """Every version that is stored or served, by name and version."""
@@ -192,6 +199,7 @@ class Catalog:
         self._enter(replace(resident.status, state="unloading"))
         await resident.worker.drain()
         await asyncio.to_thread(resident.engine.close)
+        self._let_go(resident.engine)
         del self._residents[key]
         self._leave(ModelStatus(key, "available"))
 

@@ -55,6 +55,11 @@ class Config(BaseSettings):
     max_batch_items: Positive = Field(1024, description="pictures in one ClassifyBatch call")
     max_stream_in_flight: Positive = Field(256, description="unanswered pictures of one ClassifyStream call")
 
+    introspection: bool = Field(True, description="answer what models saw, layer by layer (vitrine.v1.Introspection)")  # noqa: FBT003
+    tap_bytes: Positive = Field(64 * MIB, description="bytes of the cut models that introspection keeps open")
+    picture_bytes: Positive = Field(64 * MIB, description="bytes of the pictures that introspection keeps by id")
+    picture_ttl_s: float = Field(600.0, gt=0, description="seconds that such a picture is kept after its last use")
+
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")

@@ -33,6 +33,10 @@ class IntrospectionServicer(introspection_pb2_grpc.IntrospectionServicer):
         self._desk = desk
         self._stall_s = stall_s
 
+    def close(self) -> None:
+        """Take no more work; what runs is finished."""
+        self._desk.close()
+
     @guarded
     async def ListLayers(self, request: pb.ListLayersRequest, _context: Context) -> pb.ListLayersResponse:
         """The chosen layers."""

@@ -9,13 +9,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from service.api.classifier import Bounds, ClassifierServicer
+from service.api.introspection import IntrospectionServicer
 from service.api.models import ModelsServicer
 from service.core.errors import Refused
 from service.core.events import Emit
 from service.core.use_cases import Classifying, ModelCatalog
-from service.rpc.pb.vitrine.v1 import classifier_pb2, classifier_pb2_grpc, models_pb2, models_pb2_grpc
+from service.rpc.pb.vitrine.v1 import (
+    classifier_pb2,
+    classifier_pb2_grpc,
+    introspection_pb2,
+    introspection_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+)
 
 CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
+INTROSPECTION = introspection_pb2.DESCRIPTOR.services_by_name["Introspection"].full_name
 MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"].full_name
 #: Health of the server as a whole, by the convention of grpc.health.v1.
 OVERALL = health.OVERALL_HEALTH
@@ -33,11 +42,19 @@ class GrpcSettings:
 class GrpcServer:
     """Not serving at first; `set_serving` says so to the health checks, `stop` drains."""
 
-    def __init__(self, settings: GrpcSettings, inside: Classifying, catalog: ModelCatalog, emit: Emit) -> None:
+    def __init__(
+        self,
+        settings: GrpcSettings,
+        inside: Classifying,
+        catalog: ModelCatalog,
+        emit: Emit,
+        introspection: IntrospectionServicer | None = None,
+    ) -> None:
         self._settings = settings
         self._health = health.aio.HealthServicer()
         self._classifier = ClassifierServicer(inside, emit, settings.bounds)
         self._models = ModelsServicer(catalog)
+        self._introspection = introspection
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -47,7 +64,10 @@ class GrpcServer:
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._classifier, server)
         models_pb2_grpc.add_ModelsServicer_to_server(self._models, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = (CLASSIFIER, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = [CLASSIFIER, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        if self._introspection:
+            introspection_pb2_grpc.add_IntrospectionServicer_to_server(self._introspection, server)
+            names.append(INTROSPECTION)
         reflection.enable_server_reflection(names, server)
         try:
             port = server.add_insecure_port(self._settings.address)
@@ -75,6 +95,8 @@ class GrpcServer:
         self._classifier.stop_streams()
         if self._server:
             await self._server.stop(grace_s)
+        if self._introspection:
+            self._introspection.close()
 
 
 def _options(settings: GrpcSettings) -> list[tuple[str, int]]:

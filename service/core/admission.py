@@ -89,6 +89,6 @@ def refusal(reason: Reason, limits: QueueLimits, load: Load, size: int, left_s: 
             message = f"queue: at most {limits.max_bytes} bytes may wait, got {load.bytes + size}; {estimate}"
         case Reason.LATE:
             message = f"deadline: the estimated wait of {load.wait_s:.2f} s is longer than the {left_s:.2f} s left"
-        case Reason.NO_WORKERS:
+        case _:
             message = "queue: no worker serves this model version just now"
     return Overloaded(reason, message, min(max(load.wait_s / 2, _MIN_RETRY_S), _MAX_RETRY_S))

@@ -82,10 +82,11 @@ def markdown(results: Results) -> str:
     ]
     lines += [f"| {case} | {row['ready_s']:.2f} | {row['rss_mib']:.0f} |" for case, row in results["startup"].items()]
     memory = results["memory"]
+    slope_ = f"{memory['slope_mib_per_100k']:+.2f} MiB per 100,000"
     lines += [
         "",
         f"Over {memory['requests']:,} requests resident memory went from {memory['first_mib']:.1f} MiB",
-        f"to {memory['last_mib']:.1f} MiB; slope of the second half {memory['slope_mib_per_100k']:+.2f} MiB per 100,000.",
+        f"to {memory['last_mib']:.1f} MiB; slope of the second half {slope_}.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -28,6 +28,8 @@ _BATCHES = (1, 2, 4, 8, 16, 32)
 _EQUAL = 0.97
 #: What a layout with fewer lanes keeps of its rate when compared.
 _FEWER_LANES = 0.9
+#: What a batch costs beside the session, in seconds (`python -m tests.bench`: W2 with batches of 1 and of 8).
+_CROSSING_S = 3e-4
 #: A provider slower than this share of the best one at its first batch is not measured further.
 _HOPELESS = 1 / 3
 #: What does not reach this share of the best at its first batch is not tried with larger ones.
@@ -130,9 +132,10 @@ def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
 
 
 def _worth(found: Measurement, most_lanes: int) -> float:
-    # A lane also decodes, and meanwhile its other threads idle. The race sees only the session, so layouts with
-    # fewer lanes are marked down by about a decode's share of an image's time.
-    return found.images_per_second * (1.0 if found.setting.lanes == most_lanes else _FEWER_LANES)
+    # The race sees only the session. Around it each batch crosses between threads twice, which small networks feel;
+    # and a lane also decodes, while its other threads idle, so that fewer lanes are worth less than they measured.
+    rate = 1 / (1 / found.images_per_second + _CROSSING_S / found.setting.batch)
+    return rate * (1.0 if found.setting.lanes == most_lanes else _FEWER_LANES)
 
 
 def _simplicity(found: Measurement) -> tuple[bool, int, int, float]:

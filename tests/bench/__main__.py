@@ -35,7 +35,7 @@ console = Console()
 class Effort:
     """How long each slice lasts, how many rounds there are, and how many requests the memory run sends."""
 
-    seconds: float = 4.0
+    seconds: float = 3.0
     rounds: int = 3
     memory_requests: int = 200_000
 

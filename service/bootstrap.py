@@ -40,7 +40,7 @@ _log = structlog.get_logger("vitrine")
 
 
 def build_server(config: Config) -> Lifecycle:
-    """The embedded default: front-end, queue and lanes in this process. To be called on the running event loop.
+    """The embedded default: front-end, queue and lanes in this process.
 
     Raises `ServiceError` when the installed ONNX Runtime or the configuration rules it out.
     """

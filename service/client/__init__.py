@@ -5,9 +5,14 @@ from __future__ import annotations
 from service.client.aio import AsyncClient
 from service.client.blocking import Client
 from service.client.failures import ClientError
+from service.client.feature_maps import FeatureMaps, LayerMaps
 from service.client.retry import Retry
 from service.client.values import Image, ModelInfo, Result
+from service.core.encodings import Encoding, Kind, Range
 from service.core.errors import ServiceError
+from service.core.introspection import Kernels, MapsRequest, Picture
+from service.core.layers import Selector
+from service.core.maps import Key, Region, Span, TopK, Wanted
 from service.core.messages import Answer, Options, Prediction
 
 __all__ = [
@@ -15,11 +20,25 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ClientError",
+    "Encoding",
+    "FeatureMaps",
     "Image",
+    "Kernels",
+    "Key",
+    "Kind",
+    "LayerMaps",
+    "MapsRequest",
     "ModelInfo",
     "Options",
+    "Picture",
     "Prediction",
+    "Range",
+    "Region",
     "Result",
     "Retry",
+    "Selector",
     "ServiceError",
+    "Span",
+    "TopK",
+    "Wanted",
 ]

@@ -8,32 +8,24 @@ async with AsyncClient("127.0.0.1:50051") as client:
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 
-import grpc
-
-from service.client.failures import from_rpc_error
+from service.client.caller import MAX_MESSAGE_BYTES
+from service.client.introspection import AsyncIntrospection
 from service.client.retry import Retry
 from service.client.values import Image, ModelInfo, Result, to_info
-from service.core.errors import InvalidInput, ServiceError, TooLate
+from service.core.errors import ServiceError
 from service.core.messages import Answer, Options
 from service.rpc.classifier import from_options, to_answer
 from service.rpc.pb.vitrine.v1 import models_pb2
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
 
-Replied = TypeVar("Replied")
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _DEFAULTS = Options()
 
 
-class AsyncClient:
+class AsyncClient(AsyncIntrospection):
     """Talks to one Vitrine server; to be made where the event loop runs.
 
     Every call has a deadline of `timeout_s` seconds, retries included, and raises `ServiceError`: what the server
@@ -48,26 +40,15 @@ class AsyncClient:
         retry: Retry | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        self._timeout_s = timeout_s
-        self._retry = retry or Retry()
-        self._max_message_bytes = max_message_bytes
-        self._channel = grpc.aio.insecure_channel(server, options=_options(max_message_bytes))
+        super().__init__(server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes)
         self._classifier = ClassifierStub(self._channel)
         self._models = ModelsStub(self._channel)
         self._feeders: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     async def close(self) -> None:
         """Close the connection; calls in flight are cancelled, also those of a `classify_many` left half-way."""
         await _cancel(self._feeders)
-        await self._channel.close()
+        await super().close()
 
     async def classify(
         self,
@@ -80,7 +61,7 @@ class AsyncClient:
         timeout_s: float | None = None,
     ) -> Answer:
         """Classify one picture, given as bytes or as a file. Version 0 is the latest; raises `OSError` for the file."""
-        data = image if isinstance(image, bytes) else await asyncio.to_thread(_read, image, self._max_message_bytes)
+        data = await self._bytes(image)
         request = from_options(options, id=id or uuid.uuid4().hex, model=model, version=version, image=data)
         reply = await self._call(lambda left_s: self._classifier.Classify(request, timeout=left_s), timeout_s)
         return to_answer(reply)
@@ -150,22 +131,6 @@ class AsyncClient:
         request = models_pb2.UnloadModelRequest(model=name, version=version)
         await self._call(lambda left_s: self._models.Unload(request, timeout=left_s), timeout_s)
 
-    async def _call(self, call: Callable[[float], Awaitable[Replied]], timeout_s: float | None = None) -> Replied:
-        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
-        attempt, waited_s = 0, 0.0
-        while True:
-            try:
-                return await call(deadline - time.monotonic())
-            except grpc.aio.AioRpcError as failure:
-                error = from_rpc_error(failure)
-            wait_s = self._retry.wait_s(error, attempt, waited_s, random.random())  # noqa: S311 - jitter, no secret
-            if wait_s is None:
-                raise error
-            if time.monotonic() + wait_s >= deadline:
-                raise TooLate(f"the deadline leaves no time to try again after: {error}") from error
-            await asyncio.sleep(wait_s)
-            attempt, waited_s = attempt + 1, waited_s + wait_s
-
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
     """End tasks whose outcome nobody wants any more."""
@@ -181,21 +146,3 @@ async def _each(images: Iterable[Image] | AsyncIterable[Image]) -> AsyncIterator
     else:
         for image in images:
             yield image
-
-
-def _read(path: str | Path, max_bytes: int) -> bytes:
-    """The file's bytes; one too long to be sent is not read into memory first."""
-    size = Path(path).stat().st_size
-    if size > max_bytes:
-        raise InvalidInput("image", f"at most {max_bytes} bytes, the message limit", f"{size} bytes")
-    return Path(path).read_bytes()
-
-
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
-    return [
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", max_message_bytes),
-        # A server that restarts shall be found again within the retry budget; the default goes up to two minutes.
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
-    ]

@@ -1,4 +1,4 @@
-"""Looking in, from the wire: requests to the core's words. The way back is in `introspection_answers`."""
+"""Looking in, the server's side: requests off the wire to the core's words; answers go in `introspection_answers`."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ ROLES: Mapping[Role, pb.Role] = {
     Role.LOGITS: pb.ROLE_LOGITS,
 }
 _ROLES = {number: role for role, number in ROLES.items()}
-_KERNELS = {
+#: What the numbers of the wire mean; a newer client may send others.
+KERNELS = {
     pb.KERNELS_UNSPECIFIED: Kernels.REFERENCE,
     pb.KERNELS_REFERENCE: Kernels.REFERENCE,
     pb.KERNELS_AS_SERVED: Kernels.AS_SERVED,
 }
-_KEYS = {
+KEYS = {
     pb.TopK.KEY_UNSPECIFIED: Key.MEAN,
     pb.TopK.KEY_MEAN: Key.MEAN,
     pb.TopK.KEY_MAX: Key.MAX,
@@ -45,7 +46,7 @@ _KEYS = {
     pb.TopK.KEY_STD: Key.STD,
     pb.TopK.KEY_CONTRIBUTION: Key.CONTRIBUTION,
 }
-_KINDS = {
+KINDS = {
     pb.Encoding.KIND_UNSPECIFIED: Kind.STATISTICS,
     pb.Encoding.KIND_STATISTICS: Kind.STATISTICS,
     pb.Encoding.KIND_FLOAT32: Kind.FLOAT32,
@@ -54,7 +55,7 @@ _KINDS = {
     pb.Encoding.KIND_PNG: Kind.PNG,
     pb.Encoding.KIND_NPY: Kind.NPY,
 }
-_RANGES = {
+RANGES = {
     pb.Encoding.RANGE_UNSPECIFIED: Range.PER_CHANNEL,
     pb.Encoding.RANGE_PER_CHANNEL: Range.PER_CHANNEL,
     pb.Encoding.RANGE_PER_LAYER: Range.PER_LAYER,
@@ -96,7 +97,7 @@ def to_maps_request(request: pb.GetFeatureMapsRequest, deadline: float) -> MapsR
             histogram=request.statistics.histogram,
         ),
         encoding=_to_encoding(request.encoding),
-        kernels=_known(_KERNELS, request.kernels, "kernels"),
+        kernels=_known(KERNELS, request.kernels, "kernels"),
         max_bytes=request.max_bytes,
         dry_run=request.dry_run,
         deadline=deadline,
@@ -130,7 +131,7 @@ def _to_channels(selector: pb.ChannelSelector) -> Channels:
             return Span(selector.range.start, selector.range.end)
         case "top_k":
             top = selector.top_k
-            return TopK(top.k, _known(_KEYS, top.key, "channels.top_k.key"), top.class_index, top.ascending)
+            return TopK(top.k, _known(KEYS, top.key, "channels.top_k.key"), top.class_index, top.ascending)
         case _:
             return None
 
@@ -142,8 +143,8 @@ def _to_region(region: pb.Region) -> Region:
 
 def _to_encoding(encoding: pb.Encoding) -> Encoding:
     return Encoding(
-        kind=_known(_KINDS, encoding.kind, "encoding.kind"),
-        range=_known(_RANGES, encoding.range, "encoding.range"),
+        kind=_known(KINDS, encoding.kind, "encoding.kind"),
+        range=_known(RANGES, encoding.range, "encoding.range"),
         low=encoding.low,
         high=encoding.high,
         percentile=encoding.percentile,

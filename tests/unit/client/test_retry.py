@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.client.retry import Retry
-from service.core.errors import BadImage, EngineFailed, NotReady, Overloaded, Reason, ServiceError, TooLate
+from service.core.errors import BadImage, EngineFailed, NotReady, OverBudget, Overloaded, Reason, ServiceError, TooLate
 
 RETRY = Retry(budget_s=10, first_s=0.1, longest_s=5)
 
@@ -30,9 +30,11 @@ def test_jitter_spreads_the_callers() -> None:
     assert RETRY.wait_s(NotReady("starting"), 3, 0.0, jitter=0.25) == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("error", [BadImage("image", "a picture", "text"), TooLate("late"), EngineFailed("failed")])
+@pytest.mark.parametrize(
+    "error", [BadImage("image", "a picture", "text"), TooLate("late"), EngineFailed("failed"), OverBudget("9 GB")]
+)
 def test_what_would_fail_again_is_not_repeated(error: ServiceError) -> None:
-    """Mistakes, lateness and engine failures are final."""
+    """Mistakes, lateness, answers that are too large and engine failures are final."""
     assert RETRY.wait_s(error, 0, 0.0, jitter=0.0) is None
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, Self
 
 from service.core.errors import NoSuchModel, NotReady, Refused, ServiceError
 from service.core.events import Emit, ModelChanged, ProviderFellBack
@@ -47,7 +47,8 @@ class Catalog:
     """The versions served by this process.
 
     Of every model the newest `keep` versions that work are loaded; a new one takes over once it is warm, and a broken
-    one leaves the others in place. `load` and `unload` override that until the process ends.
+    one leaves the others in place. `load` and `unload` override that until the process ends. Leaving it as an async
+    context manager closes it.
 
     `open_engine` verifies, reads and warms one version; it blocks, and raises `ServiceError` saying what is wrong.
     `host` builds what serves it, and `let_go` is told of each engine that was closed.
@@ -77,6 +78,14 @@ class Catalog:
         self._unwanted: set[ModelKey] = set()
         self._changing = asyncio.Lock()
         self._followed = False
+
+    async def __aenter__(self) -> Self:
+        """Nothing is loaded before `follow`."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.close()
 
     # What callers ask
 

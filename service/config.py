@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -29,6 +29,12 @@ class Config(BaseSettings):
     grpc: str = Field("127.0.0.1:50051", description="gRPC address, HOST:PORT; port 0 takes a free one")
     http: str = Field("127.0.0.1:8080", description="HTTP address of metrics, health and the twin of the API")
     models: Path = Field(Path("model/zoo"), description="folder of models: NAME/VERSION/model.onnx")
+
+    redis: str | None = Field(
+        None, description="URL of the Redis with the queue, for workers of their own; else the queue is in this process"
+    )
+    redis_password: SecretStr | None = Field(None, description="its password; wins over the one in the URL")
+    redis_password_file: Path | None = Field(None, description="file with that password")
 
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("auto",), description="execution providers in order of preference (cuda,openvino,cpu), or auto"
@@ -90,10 +96,33 @@ class Config(BaseSettings):
         return init_settings, env_settings
 
 
+class WorkerConfig(Config):
+    """What a worker can be told beside all that."""
+
+    # Several workers share a host: a port that is taken by another one is no default.
+    http: str = Field("127.0.0.1:0", description="HTTP address of metrics and health, HOST:PORT; port 0: a free one")
+    model: Annotated[tuple[str, ...], NoDecode] = Field((), description="names of the models to serve; all when unset")
+    stuck_s: float = Field(5.0, gt=0, description="least age in seconds at which a batch counts as stuck")
+    stuck_factor: float = Field(10.0, ge=1, description="times its model's p99 that a batch may take before that")
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+Parsed = TypeVar("Parsed", bound=Config)
+
+
 def parse(flags: dict[str, Any], file: Path | None = None) -> Config:
     """The configuration from given `flags`, the environment and `file`; raises `InvalidInput` naming the field."""
+    return parse_as(Config, flags, file)
 
-    class _FromFile(Config):
+
+def parse_as(kind: type[Parsed], flags: dict[str, Any], file: Path | None = None) -> Parsed:
+    """Like `parse`, for one role's configuration."""
+
+    class _FromFile(kind):  # type: ignore[valid-type, misc]
         @classmethod
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
@@ -104,7 +133,7 @@ def parse(flags: dict[str, Any], file: Path | None = None) -> Config:
     if file is not None and not file.is_file():
         raise InvalidInput("config", "must be a YAML file", file)
     try:
-        return (_FromFile if file else Config)(**flags)
+        return (_FromFile if file else kind)(**flags)
     except YAMLError as error:
         raise InvalidInput("config", f"{file} must be YAML", error) from None
     except ValidationError as error:

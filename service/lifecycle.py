@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.catalog import Catalog
 from service.core.errors import ServiceError
 from service.dispatch import Dispatcher
 
@@ -40,25 +40,35 @@ class Ports:
     http: int
 
 
+async def _nothing() -> None:
+    """Nothing is to be prepared."""
+
+
 class Lifecycle:
     """Runs one serving process until SIGTERM or SIGINT; a second signal ends it at once.
 
-    The HTTP door closes last, so that probes and metrics can be read while the process drains.
+    What is `behind` the doors is entered before they open and left after they are closed. `prepare` is awaited once,
+    with the doors open; from then on `follow` is called every `poll_s` seconds to bring what is served up to date. The
+    HTTP door closes last, so that probes and metrics can be read while the process drains.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
         dispatcher: Dispatcher,
         grpc: HealthyDoor,
         http: Door,
         ready: Callable[[], tuple[bool, str]],
         *,
+        behind: Sequence[AbstractAsyncContextManager[object]],
+        follow: Callable[[], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]] = _nothing,
         poll_s: float,
         grace_s: float,
         warn: Callable[[str], None],
     ) -> None:
-        self._catalog = catalog
+        self._prepare = prepare
+        self._behind = behind
+        self._follow_once = follow
         self._dispatcher = dispatcher
         self._grpc = grpc
         self._http = http
@@ -70,28 +80,31 @@ class Lifecycle:
     async def run(self, listening: Callable[[Ports], None]) -> None:
         """Serve until a signal comes, then drain. `listening` is told the ports.
 
-        Raises `ServiceError` when a port cannot be had, or when the store cannot be read at the start.
+        Raises `ServiceError` when a port cannot be had, and what `prepare` and the first `follow` raise.
         """
-        with _signals() as stop:
-            listening(Ports(await self._grpc.start(), await self._http.start()))
-            following = asyncio.create_task(self._follow())
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            await self._drain()
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
-            await self._catalog.close()
+        with signals() as stop:
+            async with contextlib.AsyncExitStack() as behind:
+                for part in self._behind:
+                    await behind.enter_async_context(part)
+                listening(Ports(await self._grpc.start(), await self._http.start()))
+                following = asyncio.create_task(self._follow())
+                stopping = asyncio.create_task(stop.wait())
+                await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
+                stopping.cancel()
+                await self._drain()
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
 
     async def _follow(self) -> None:
-        await self._catalog.follow()
+        await self._prepare()
+        await self._follow_once()
         while True:
             serving, _ = self._ready()
             await self._grpc.set_serving(serving=serving)
             await asyncio.sleep(self._poll_s)
             try:
-                await self._catalog.follow()
+                await self._follow_once()
             except ServiceError as error:
                 self._warn(f"the served models stay as they are: {error}")
 
@@ -103,7 +116,7 @@ class Lifecycle:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[asyncio.Event]:
+def signals() -> Iterator[asyncio.Event]:
     """An event that the first SIGTERM or SIGINT sets; the second one ends the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

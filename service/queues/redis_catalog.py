@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn, Self
 
 from service.core.errors import InvalidInput, NoSuchModel, NotReady, Refused
+from service.core.events import Emit, ModelChanged
 from service.core.messages import ModelKey
 from service.core.status import ModelStatus
 from service.queues import announcement
 from service.queues.keys import Keys
-from service.queues.redis_link import Away, Link, Rejected
+from service.queues.redis_link import Away, Link
 from service.queues.redis_url import Server
 
 #: What workers announce is read again this often; it changes with a new worker version at most.
@@ -27,28 +29,26 @@ class RedisCatalog:
     NOT_FOUND. Loading and unloading is the workers' own affair.
     """
 
-    def __init__(self, server: Server, *, keys: Keys | None = None, poll_s: float = 0.5) -> None:
+    def __init__(self, server: Server, emit: Emit, *, keys: Keys | None = None) -> None:
         self._keys = keys or Keys()
         self._link = Link(server)
-        self._poll_s = poll_s
+        self._emit = emit
         self._looks = 0
         self._statuses: dict[ModelKey, ModelStatus] = {}
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Look for the first time, unless Redis is away."""
+        """Connect; Redis may be away for now."""
         await self._link.__aenter__()
-        if not self._link.away:
-            await self._look()
-        self._task = asyncio.create_task(self._follow(), name="catalog")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop looking."""
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        """Disconnect."""
         await self._link.__aexit__()
+
+    async def follow(self) -> None:
+        """Learn what workers announce, once. What is known stays known while Redis is away; `ready` tells of it."""
+        with contextlib.suppress(Away):
+            await self._look()
 
     def resolve(self, name: str, version: int) -> ModelKey:
         """The version asked for; for 0 the latest one that has workers, or else the latest. Raises `NoSuchModel`."""
@@ -83,14 +83,6 @@ class RedisCatalog:
 
     # Following the workers
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_s)
-            try:
-                await self._look()
-            except (Away, Rejected):
-                await self._link.up()
-
     async def _look(self) -> None:
         (seconds, micros), members = await asyncio.gather(
             self._link.send("TIME"), self._link.send("ZRANGE", self._keys.models, 0, -1, "WITHSCORES")
@@ -102,7 +94,19 @@ class RedisCatalog:
         self._looks += 1
         known = {} if reread else self._statuses
         found = [known.get(key) or await self._read(key) for key in alive]
-        self._statuses = _judged([status for status in found if status is not None], alive)
+        statuses = _judged([status for status in found if status is not None], alive)
+        self._report(statuses)
+        self._statuses = statuses
+
+    def _report(self, statuses: Mapping[ModelKey, ModelStatus]) -> None:
+        """State what has changed since the last look."""
+        for key in self._statuses.keys() - statuses.keys():
+            self._emit(ModelChanged(key, "available", reason="nobody has served it for a day"))
+        for key, status in statuses.items():
+            before = self._statuses.get(key)
+            if before is None or before.state != status.state:
+                provider = status.tuning.chosen.label if status.tuning else ""
+                self._emit(ModelChanged(key, status.state, reason=status.reason, provider=provider))
 
     async def _read(self, key: ModelKey) -> ModelStatus | None:
         text = await self._link.send("GET", self._keys.of(key).about)

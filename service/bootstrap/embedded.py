@@ -1,0 +1,69 @@
+"""The embedded default: front-end, queue and lanes in one process."""
+
+from __future__ import annotations
+
+from service.api.introspection import IntrospectionServicer
+from service.api.server import GrpcServer
+from service.bootstrap.engines import file_of, opener
+from service.bootstrap.glass import introspector
+from service.bootstrap.parts import VERSION, grpc_settings, image_limits, log, observed, queue_limits
+from service.catalog import Catalog
+from service.config import Config, host_and_port
+from service.core.messages import ModelKey
+from service.core.ports import Engine
+from service.dispatch import Dispatcher
+from service.engine.store import ModelStore
+from service.engine.taps import TapSource
+from service.introspect.desk import Desk
+from service.introspect.tapping import Subject
+from service.lane import Lane
+from service.lifecycle import Lifecycle
+from service.queues.memory import MemoryQueue
+from service.web.app import create_app
+from service.web.server import HttpServer
+from service.worker import Worker
+
+
+def build(config: Config) -> Lifecycle:
+    """Put it together. Raises `ServiceError` when the installed ONNX Runtime or the configuration rules it out."""
+    store, limits = ModelStore(config.models), image_limits(config)
+    metrics, emit = observed()
+
+    def host(key: ModelKey, engine: Engine) -> Worker:
+        return Worker(key, engine, queue, Lane(key, engine, limits, emit))
+
+    def ready() -> tuple[bool, str]:
+        return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
+
+    def subject(name: str, number: int) -> Subject:
+        key = catalog.resolve(name, number)
+        engine = catalog.engine(key)
+        source = TapSource(engine.digest, engine.tuning.chosen, lambda: file_of(store, key, engine.digest))
+        return Subject(key, engine, source)
+
+    looking = introspector(config, subject)
+    queue = MemoryQueue(queue_limits(config), emit)
+    catalog = Catalog(
+        store,
+        opener(config, store),
+        host,
+        emit,
+        keep=config.keep_versions,
+        let_go=lambda engine: looking.forget(engine.digest),
+    )
+    dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
+    glass = IntrospectionServicer(looking, Desk()) if config.introspection else None
+    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, glass)
+    metrics.watch(queue.depth, grpc.in_flight)
+    http = HttpServer(create_app(VERSION, catalog, ready, metrics.render), *host_and_port(config.http))
+    return Lifecycle(
+        dispatcher,
+        grpc,
+        http,
+        ready,
+        behind=[catalog],
+        follow=catalog.follow,
+        poll_s=config.poll_s,
+        grace_s=config.grace_s,
+        warn=log.warning,
+    )

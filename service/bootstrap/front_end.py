@@ -1,0 +1,56 @@
+"""A front-end: the doors of the server, with the queue in Redis and every engine in a worker elsewhere."""
+
+from __future__ import annotations
+
+from service.api.introspection import IntrospectionServicer
+from service.api.server import GrpcServer
+from service.bootstrap.parts import VERSION, grpc_settings, image_limits, log, observed, queue_limits
+from service.bootstrap.redis_server import redis_server, vet
+from service.config import Config, host_and_port
+from service.core.use_cases import ModelCatalog
+from service.dispatch import Dispatcher
+from service.lifecycle import Lifecycle
+from service.queues.redis_catalog import RedisCatalog
+from service.queues.redis_submissions import RedisSubmissions
+from service.web.app import create_app
+from service.web.server import HttpServer
+
+#: Seconds between two looks at what workers announce.
+_LOOK_S = 0.5
+
+
+def build(config: Config) -> Lifecycle:
+    """Put it together. Raises `InvalidInput` when the configuration rules it out."""
+    server = redis_server(config)
+    metrics, emit = observed()
+
+    def ready() -> tuple[bool, str]:
+        return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
+
+    queue = RedisSubmissions(server, queue_limits(config), emit)
+    catalog = RedisCatalog(server, emit)
+    dispatcher = Dispatcher(catalog.resolve, queue, image_limits(config), emit)
+    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, _glass(config, catalog))
+    metrics.watch(queue.depth, grpc.in_flight)
+    http = HttpServer(create_app(VERSION, catalog, ready, metrics.render), *host_and_port(config.http))
+    return Lifecycle(
+        dispatcher,
+        grpc,
+        http,
+        ready,
+        behind=[queue, catalog],
+        follow=catalog.follow,
+        prepare=lambda: vet(server),
+        poll_s=min(config.poll_s, _LOOK_S),
+        grace_s=config.grace_s,
+        warn=log.warning,
+    )
+
+
+def _glass(config: Config, catalog: ModelCatalog) -> IntrospectionServicer | None:
+    """Looking in needs the model files and an engine here: it is offered where `models` says where they are."""
+    if not config.introspection or "models" not in config.model_fields_set:
+        return None
+    from service.bootstrap.remote_glass import remote_glass  # noqa: PLC0415 - else no ONNX Runtime is needed
+
+    return remote_glass(config, catalog)

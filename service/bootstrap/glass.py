@@ -1,0 +1,24 @@
+"""Looking in: the introspection of whatever `subject` finds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from service.bootstrap.parts import image_limits
+from service.config import Config
+from service.engine.taps import TapSessions
+from service.introspect.introspector import Budget, Introspector
+from service.introspect.pictures import PictureStore
+from service.introspect.tapping import Subject
+
+
+def introspector(config: Config, subject: Callable[[str, int], Subject]) -> Introspector:
+    """`subject(model, version)` is what is looked into."""
+    return Introspector(
+        subject,
+        TapSessions(config.tap_bytes),
+        pictures=PictureStore(config.picture_bytes, config.picture_ttl_s, time.monotonic),
+        limits=image_limits(config),
+        budget=Budget(),
+    )

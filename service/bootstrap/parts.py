@@ -1,0 +1,46 @@
+"""What more than one role is built of."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import structlog
+
+from service.api.classifier import Bounds
+from service.api.server import GrpcSettings
+from service.config import Config
+from service.core.admission import QueueLimits
+from service.core.events import Emit, Event
+from service.core.image import Limits
+from service.telemetry.logs import log_event
+from service.telemetry.metrics import Metrics
+
+VERSION = version("vitrine")
+log = structlog.get_logger("vitrine")
+
+
+def observed() -> tuple[Metrics, Emit]:
+    """Metrics, and where events go: to these and to the log."""
+    metrics = Metrics(VERSION)
+
+    def emit(event: Event) -> None:
+        metrics.emit(event)
+        log_event(event)
+
+    return metrics, emit
+
+
+def image_limits(config: Config) -> Limits:
+    """What a picture may be."""
+    return Limits(config.max_image_bytes, config.max_image_pixels, config.max_image_side)
+
+
+def queue_limits(config: Config) -> QueueLimits:
+    """What one model version may have waiting."""
+    return QueueLimits(config.queue_entries, config.queue_bytes)
+
+
+def grpc_settings(config: Config) -> GrpcSettings:
+    """The gRPC port and its bounds."""
+    bounds = Bounds(config.max_batch_items, config.max_stream_in_flight)
+    return GrpcSettings(config.grpc, config.max_message_bytes, bounds)

@@ -5,7 +5,7 @@ import warnings
 
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 

@@ -43,6 +43,25 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantisation:
+    """How an INT8 variant was made from the version `source`, and how near it stays on `images` pictures.
+
+    `calibration` says which pictures set the ranges; `accuracy_before` is that of `source` on the test images, 0..1;
+    the signal-to-noise ratio is that of the logits, in decibels.
+    """
+
+    source: str
+    source_digest: str
+    calibration: str
+    calibrated_on: int
+    images: int
+    same_decisions: int
+    max_abs_logit_difference: float
+    logits_sqnr_db: float
+    accuracy_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One picture that the published file was shown, and its best predictions."""
 
@@ -60,11 +79,12 @@ class Card:
     labels: int
     digest: str
     size: Size
-    parity: Parity
+    parity: Parity | None  #: None for an INT8 variant, which was not made from PyTorch
     temperature: float
     quality: Quality | None
     examples: tuple[Example, ...]
     facts: dict[str, str]
+    quantisation: Quantisation | None = None
     versions: dict[str, str] = field(default_factory=lambda: dict(tool_versions()))
 
 
@@ -119,14 +139,30 @@ def _overview(card: Card) -> Iterator[Sequence[str]]:
         ),
     )
     yield "digest", f"sha256 {card.digest}"
-    yield (
-        "the file against PyTorch",
-        (
-            f"largest logit difference {card.parity.max_abs_logit_difference:.2g} (limit {LIMIT:g}), same answer on "
-            f"{card.parity.same_decisions:,} of {card.parity.images:,} images"
-        ),
-    )
+    if card.parity:
+        yield "the file against PyTorch", _parity(card.parity)
+    if card.quantisation:
+        yield from _quantisation(card.quantisation)
     yield from card.facts.items()
+
+
+def _parity(parity: Parity) -> str:
+    return (
+        f"largest logit difference {parity.max_abs_logit_difference:.2g} (limit {LIMIT:g}), same answer on "
+        f"{parity.same_decisions:,} of {parity.images:,} images"
+    )
+
+
+def _quantisation(made: Quantisation) -> Iterator[Sequence[str]]:
+    yield "variant", f"int8, from {made.source} (sha256 {made.source_digest})"
+    yield "calibration", f"{made.calibrated_on:,} pictures: {made.calibration}"
+    same = (
+        f"same answer on {made.same_decisions:,} of {made.images:,} pictures ({made.same_decisions / made.images:.2%})"
+    )
+    noise = f"logits within {made.max_abs_logit_difference:.2g}, signal-to-noise ratio {made.logits_sqnr_db:.1f} dB"
+    yield "against fp32", f"{same}, {noise}"
+    if made.accuracy_before is not None:
+        yield "accuracy of fp32", f"{made.accuracy_before:.2%} on the same images"
 
 
 def _quality(card: Card) -> list[str]:
@@ -139,10 +175,14 @@ def _quality(card: Card) -> list[str]:
         "through the ONNX file by ONNX Runtime after the server's own preprocessing."
     )
     accuracy = f"- **Accuracy {test.accuracy:.2%}**: {right:,} right, {test.images - right:,} wrong"
+    fitted = (
+        "which is the fp32 version's"
+        if card.quantisation
+        else f"which was fitted on {quality.calibrated_on:,} validation images"
+    )
     calibration = (
         f"- Expected calibration error ({len(test.bins)} bins): {quality.calibration_error_before:.4f} as trained, "
-        f"**{test.calibration_error:.4f}** at temperature {card.temperature:.3f}, which was fitted on "
-        f"{quality.calibrated_on:,} validation images"
+        f"**{test.calibration_error:.4f}** at temperature {card.temperature:.3f}, {fitted}"
     )
     lines = ["", f"## Quality on {quality.split}", "", how, "", accuracy, calibration]
     classes = [

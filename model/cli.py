@@ -16,9 +16,10 @@ from rich.table import Table
 from model import checkpoint, data, describe, importing, photos, published, recipe, reference, runs, train
 from model.card import Card
 from model.evaluate import Evaluation, evaluate
+from model.int8 import Calibration, release_int8
 from model.publish import publish
 from model.release import Release, release
-from service.core.errors import InvalidInput, ServiceError
+from service.core.errors import InvalidInput, NoSuchModel, ServiceError
 from service.core.manifest import MODEL_FILE
 from service.core.messages import ModelKey
 from service.core.spec import Interpolation, Preprocess, Resize, Spec, Task, from_json, to_json
@@ -124,6 +125,27 @@ def put(run: Run, models: Models = _ZOO, version: Version = None, root: DataRoot
     Console().print(_summary(made.card, publish(models, made.card.name, made.files, version)))
 
 
+@app.command(name="quantize")
+def shrink(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL[:VERSION]", help="An fp32 version; the newest one if not given.")
+    ],
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of pictures, or a recipe, whose test split then judges; the stored samples if not given."
+        ),
+    ] = None,
+    models: Models = _ZOO,
+    version: Version = None,
+    root: DataRoot = _DATA,
+) -> None:
+    """Publish the INT8 variant of a version, calibrated on real pictures, as the next version."""
+    stored = open_named(model, models)
+    made = release_int8(stored, _calibration(stored, calibration, root))
+    Console().print(_summary(made.card, publish(models, stored.key.name, made.files, version)))
+
+
 @app.command(name="import")
 def take(
     factory: Annotated[str, typer.Argument(help="pkg.module:factory, called without arguments.")],
@@ -189,6 +211,36 @@ def open_version(folder: Path) -> StoredModel:
     return ModelStore(folder.parent.parent).open(ModelKey(folder.parent.name, int(folder.name)))
 
 
+def open_named(text: str, models: Path) -> StoredModel:
+    """Open and verify NAME or NAME:VERSION below `models`. Raises `InvalidInput`, `NoSuchModel` or `BrokenModel`."""
+    name, _, number = text.partition(":")
+    store = ModelStore(models)
+    if not number:
+        there = store.versions().get(name)
+        if not there:
+            raise NoSuchModel(f"no model {name!r} in {models}")
+        return store.open(ModelKey(name, there[-1]))
+    if not VERSION.fullmatch(number):
+        raise InvalidInput("version", "must be a positive integer", repr(number))
+    return store.open(ModelKey(name, int(number)))
+
+
+def _calibration(stored: StoredModel, source: Path | None, root: Path) -> Calibration:
+    """The pictures to quantise with: those of a folder, of a recipe's training split, or the version's samples."""
+    if source is None:
+        return Calibration(stored.samples().pixels, f"the samples stored with {stored.key}")
+    if source.is_dir():
+        return Calibration(importing.read_pictures(source, stored.spec).real, f"the folder {source.name}")
+    made = recipe.load(source)
+    if made.head.labels != stored.spec.labels:
+        raise InvalidInput("recipe.head.labels", f"must be those of {stored.key}", ", ".join(made.head.labels))
+    splits = data.load(made, root)
+    assert made.data is not None
+    test = None if splits.test is None else runs.as_served(splits.test, stored.spec)
+    name = made.data.path
+    return Calibration(splits.train.pixels, f"the training split of {name}", test, f"the test split of {name}")
+
+
 def quality_table(title: str, result: Evaluation) -> Table:
     """Per-class quality."""
     table = Table("label", "images", "precision", "recall", "F1", title=title)
@@ -205,7 +257,14 @@ def _release(run: Path, root: Path) -> Release:
 def _summary(card: Card, written: Path) -> Table:
     table = Table(title=f"{card.name} -> {written}", show_header=False)
     table.add_row("file", f"{card.size.file_bytes:,} bytes, sha256 {card.digest[:16]}...")
-    table.add_row("against PyTorch", f"{card.parity.max_abs_logit_difference:.2g} on {card.parity.images:,} images")
+    if card.parity:
+        table.add_row("against PyTorch", f"{card.parity.max_abs_logit_difference:.2g} on {card.parity.images:,} images")
+    if card.quantisation:
+        made = card.quantisation
+        table.add_row("int8 of", f"{made.source}, calibrated on {made.calibrated_on:,} pictures: {made.calibration}")
+        table.add_row("against fp32", f"same answer on {made.same_decisions:,} of {made.images:,} pictures")
+        if made.accuracy_before is not None:
+            table.add_row("accuracy of fp32", f"{made.accuracy_before:.2%}")
     if card.quality:
         test = card.quality.test
         table.add_row("accuracy", f"{test.accuracy:.2%} on {test.images:,} images of {card.quality.split}")

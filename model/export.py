@@ -23,6 +23,8 @@ from model.layers import SCOPES_KEY, layers, module_calls
 from service.core.errors import Refused
 from service.core.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, Preprocess, Spec, to_json
 
+#: Rewrites that merge a module into its convolution: the canonical graph does without them.
+MERGING = (*_fuse_batchnorm.rules, *_fuse_pad_into_conv.rules)
 OPSET = 18  #: what the exporter writes natively; everything from ONNX Runtime 1.14 and OpenVINO 2023 on reads it
 _ROOT = "net"
 
@@ -73,9 +75,8 @@ def with_spec(model: onnx.ModelProto, spec: Spec) -> bytes:
 
 def canonical_passes() -> ir.passes.Sequential:
     """What cleans the exporter's graph and keeps one node per module."""
-    merging = (*_fuse_batchnorm.rules, *_fuse_pad_into_conv.rules)
     # The default rules have no public name; the version of onnxscript is pinned, a test counts the nodes that remain.
-    rules = [rule for rule in rewriter._DEFAULT_REWRITE_RULES if rule not in merging]  # noqa: SLF001
+    rules = [rule for rule in rewriter._DEFAULT_REWRITE_RULES if rule not in MERGING]  # noqa: SLF001
     return ir.passes.Sequential(
         ir.passes.PassManager(
             [

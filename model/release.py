@@ -56,8 +56,9 @@ def release(net: nn.Module, spec: Spec, pictures: Pictures) -> Release:
     model, spec = export(net, spec)
     proof = parity.check(net, model, spec, evenly(pictures.real, _GATE))
     spec = _calibrated(model, spec, pictures.validation)
-    before, after = _judged(model, spec, pictures.test)
-    spec = replace(spec, facts={**spec.facts, **_headline(after, pictures)})
+    tested = None if pictures.test is None else reference.logits(model, pictures.test.pixels)
+    before, after = judged(tested, spec, pictures)
+    spec = replace(spec, facts={**spec.facts, **headline(after, pictures.test_name)})
     model = with_spec(onnx.load_from_string(model), spec)
     pixels = evenly(pictures.real, _SAMPLES_SMALL if spec.height * spec.width <= _SMALL_PX else _SAMPLES_LARGE)
     logits = reference.logits(model, pixels)
@@ -70,17 +71,17 @@ def release(net: nn.Module, spec: Spec, pictures: Pictures) -> Release:
         size=Size(sum(weight.numel() for weight in net.parameters()), macs(net, spec), len(model)),
         parity=proof,
         temperature=spec.temperature,
-        quality=_quality(before, after, pictures),
-        examples=_examples(logits, spec, pictures.names),
+        quality=quality(before, after, pictures),
+        examples=examples(logits, spec, pictures.names),
         facts=dict(spec.facts),
     )
     files = {
         MODEL_FILE: model,
-        SAMPLES_FILE: _npz(pixels=pixels, logits=logits),
+        SAMPLES_FILE: npz(pixels=pixels, logits=logits),
         card.CARD_JSON: card.to_json(described),
         card.CARD_MARKDOWN: card.to_markdown(described).encode(),
     }
-    return Release(described, {**files, **_plots(before, after, spec, pictures)})
+    return Release(described, {**files, **plot_files(before, after, spec, pictures)})
 
 
 def evenly(pixels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
@@ -104,34 +105,43 @@ def _calibrated(model: bytes, spec: Spec, validation: Images | None) -> Spec:
     return replace(spec, temperature=calibrate.temperature(logits, validation.targets, spec.task))
 
 
-def _judged(model: bytes, spec: Spec, test: Images | None) -> tuple[Evaluation, Evaluation] | tuple[None, None]:
-    if test is None:
+def judged(
+    logits: NDArray[np.float32] | None, spec: Spec, pictures: Pictures
+) -> tuple[Evaluation, Evaluation] | tuple[None, None]:
+    """The quality of logits on the test images: at temperature 1, and at the spec's."""
+    if logits is None or pictures.test is None:
         return None, None
-    logits = reference.logits(model, test.pixels)
-    return evaluate(logits, test.targets, replace(spec, temperature=1.0)), evaluate(logits, test.targets, spec)
+    targets = pictures.test.targets
+    return evaluate(logits, targets, replace(spec, temperature=1.0)), evaluate(logits, targets, spec)
 
 
-def _headline(after: Evaluation | None, pictures: Pictures) -> dict[str, str]:
+def headline(after: Evaluation | None, test_name: str) -> dict[str, str]:
+    """The one number that people ask for, as a fact of the spec."""
     if after is None:
         return {}
-    return {"accuracy": f"{after.accuracy:.2%} on {after.images:,} images of {pictures.test_name}"}
+    return {"accuracy": f"{after.accuracy:.2%} on {after.images:,} images of {test_name}"}
 
 
-def _quality(before: Evaluation | None, after: Evaluation | None, pictures: Pictures) -> Quality | None:
+def quality(before: Evaluation | None, after: Evaluation | None, pictures: Pictures) -> Quality | None:
+    """What the card tells of a judgement."""
     if before is None or after is None:
         return None
     calibrated_on = len(pictures.validation) if pictures.validation is not None else 0
     return Quality(pictures.test_name, after, before.calibration_error, calibrated_on)
 
 
-def _examples(logits: NDArray[np.float32], spec: Spec, names: tuple[str, ...]) -> tuple[Example, ...]:
+def examples(logits: NDArray[np.float32], spec: Spec, names: tuple[str, ...]) -> tuple[Example, ...]:
+    """The best predictions of each named picture; none where the names do not fit."""
     if len(names) != len(logits):
         return ()
     rows = zip(names, scores(logits, spec), strict=True)
     return tuple(Example(name, top_k(row, spec, Options(top_k=3))) for name, row in rows)
 
 
-def _plots(before: Evaluation | None, after: Evaluation | None, spec: Spec, pictures: Pictures) -> Mapping[str, bytes]:
+def plot_files(
+    before: Evaluation | None, after: Evaluation | None, spec: Spec, pictures: Pictures
+) -> Mapping[str, bytes]:
+    """The plots of the card, by file name; none without a judgement."""
     if before is None or after is None:
         return {}
     title = f"{spec.name} on {pictures.test_name}"
@@ -141,7 +151,8 @@ def _plots(before: Evaluation | None, after: Evaluation | None, spec: Spec, pict
     return files
 
 
-def _npz(**arrays: NDArray[np.generic]) -> bytes:
+def npz(**arrays: NDArray[np.generic]) -> bytes:
+    """Arrays as the bytes of an NPZ file."""
     target = io.BytesIO()
     np.savez_compressed(target, allow_pickle=False, **arrays)
     return target.getvalue()

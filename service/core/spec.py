@@ -23,6 +23,7 @@ INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 
 Task = Literal["multiclass", "multilabel", "binary"]
+Variant = Literal["fp32", "int8"]
 Resize = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Positive = Annotated[int, Field(gt=0)]
@@ -74,6 +75,7 @@ class Layer:
 class Spec:
     """Everything a server must know about a model beside its weights.
 
+    `folded` is about layers of which quantising left nothing: the id of the layer whose output is all that is left.
     Raises `InvalidInput` when the parts contradict each other.
     """
 
@@ -86,6 +88,8 @@ class Spec:
     preprocess: Preprocess = field(default_factory=Preprocess)
     temperature: Annotated[float, Field(gt=0)] = 1.0
     layers: tuple[Layer, ...] = ()
+    variant: Variant = "fp32"
+    folded: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)  #: free text for people: dataset, recipe digest, torch version
     schema: Literal[1] = 1
 

@@ -36,6 +36,14 @@ def serve(context: typer.Context) -> None:
     serving(context.args, prog_name="vitrine serve")
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def worker(context: typer.Context) -> None:
+    """Compute for front-ends that queue in Redis; `vitrine worker --help` lists the options."""
+    from service.commands.worker import app as working  # noqa: PLC0415
+
+    working(context.args, prog_name="vitrine worker")
+
+
 @app.command()
 def models(
     server: Server = LOCAL,

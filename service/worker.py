@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Protocol
 
-from service.core.messages import ModelKey
+from service.core.messages import Lease, ModelKey
 from service.core.ports import Engine, Work
 from service.core.share import share
-from service.lane import Lane
+from service.lane import Outcomes
+
+
+class Batches(Protocol):
+    """What a lane's thread runs."""
+
+    def classify(self, leases: Sequence[Lease], *, alone: bool = False) -> Outcomes:
+        """One outcome for each lease; see `Lane.classify`."""
 
 
 class Worker:
     """Serves one model version from a queue, one task and one thread per lane, until its line is closed and drained."""
 
-    def __init__(self, model: ModelKey, engine: Engine, work: Work, lane: Lane) -> None:
+    def __init__(self, model: ModelKey, engine: Engine, work: Work, lane: Batches) -> None:
         self._model = model
         self._engine = engine
         self._work = work

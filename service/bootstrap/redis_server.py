@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from service.bootstrap.parts import log
+import structlog
+
 from service.config import Config
 from service.core.errors import InvalidInput, NotReady
 from service.queues import redis_checks, redis_url
@@ -13,6 +14,8 @@ from service.queues.redis_url import Server
 
 #: Seconds between two attempts to look at the settings of a Redis that is away.
 _AGAIN_S = 2.0
+
+_log = structlog.get_logger("vitrine")
 
 
 def redis_server(config: Config) -> Server:
@@ -31,12 +34,12 @@ async def vet(server: Server) -> None:
         try:
             findings = await redis_checks.check(server, jobs=False)
         except NotReady as error:
-            log.warning(f"{error}; waiting for it")
+            _log.warning(f"{error}; waiting for it")
             await asyncio.sleep(_AGAIN_S)
         else:
             break
     for finding in findings:
-        log.warning(str(finding))
+        _log.warning(str(finding))
 
 
 def _password(config: Config) -> str | None:

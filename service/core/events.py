@@ -81,5 +81,12 @@ class ProviderFellBack:
     reason: str
 
 
-Event = RequestDone | BatchRan | Rejected | Dropped | BatchBisected | ModelChanged | ProviderFellBack
+@dataclass(frozen=True, slots=True)
+class WorkerStarted:
+    """A worker's child process began to work; `restarts` children were there before it."""
+
+    restarts: int
+
+
+Event = RequestDone | BatchRan | Rejected | Dropped | BatchBisected | ModelChanged | ProviderFellBack | WorkerStarted
 Emit = Callable[[Event], None]

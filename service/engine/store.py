@@ -75,10 +75,14 @@ class StoredModel:
 
 
 class ModelStore:
-    """The published versions under one folder. Holds no state: every call looks at the disk."""
+    """The published versions under one folder. Holds no state: every call looks at the disk.
 
-    def __init__(self, root: Path) -> None:
+    With `only` given, versions of other models are not listed.
+    """
+
+    def __init__(self, root: Path, only: Collection[str] = ()) -> None:
         self.root = root
+        self._only = only
 
     def versions(self) -> dict[str, tuple[int, ...]]:
         """Names and their versions, both ascending: folders named as `NAME` and `VERSION` say that hold a manifest.
@@ -107,7 +111,8 @@ class ModelStore:
             entries = list(self.root.iterdir())
         except OSError as error:
             raise Refused(f"models folder {self.root} cannot be read: {error.strerror}") from None
-        return (entry for entry in entries if NAME.fullmatch(entry.name) and entry.is_dir())
+        named = (entry for entry in entries if NAME.fullmatch(entry.name) and entry.is_dir())
+        return (entry for entry in named if not self._only or entry.name in self._only)
 
     def _folder(self, key: ModelKey) -> Path:
         folder = self.root / key.name / str(key.version)

@@ -64,6 +64,11 @@ class RedisWork:
             await line.end()
         await self._site.commands.__aexit__()
 
+    @property
+    def away(self) -> str:
+        """Why Redis cannot be reached; empty while it can."""
+        return self._site.commands.away
+
     def open(self, model: ModelKey, engine: Engine) -> None:
         """Announce `model`, and take requests for it from now on."""
         consumer = f"{self.worker}:{next(self._opened)}"

@@ -20,6 +20,7 @@ from service.core.events import (
     ProviderFellBack,
     Rejected,
     RequestDone,
+    WorkerStarted,
 )
 from service.core.messages import ModelKey
 from service.core.ports import Depth
@@ -76,6 +77,9 @@ class Metrics:
             "vitrine_batches_bisected", "Batches that failed as a whole and were halved", ["model"], registry=registry
         )
         self._models = ModelSeries(registry)
+        self._restarts = Counter(
+            "vitrine_worker_restarts", "Child processes of this worker that died and were replaced", registry=registry
+        )
 
     def watch(self, depth: Callable[[ModelKey], Depth], in_flight: Callable[[], int]) -> None:
         """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
@@ -99,6 +103,8 @@ class Metrics:
                 self._models.change(event)
             case ProviderFellBack():
                 self._models.fall_back(event)
+            case WorkerStarted():
+                self._restarts.inc(event.restarts)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and their content type, in the format that the `Accept` header asks for."""

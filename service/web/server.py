@@ -14,12 +14,22 @@ from starlette.types import ASGIApp
 from service.core.errors import Refused
 
 
-class HttpServer:
-    """Serves `app` on `host` and `port`, 0 for any free one."""
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises `Refused` when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise Refused(f"http: cannot listen on {host}:{port}: {error}") from error
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+
+class HttpServer:
+    """Serves `app` on `host` and `port`, 0 for any free one; or on `listening`, where that socket is open already."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int, listening: socket.socket | None = None) -> None:
         self._host = host
         self._port = port
+        self._listening = listening
         self._server = _Server(
             uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
         )
@@ -27,11 +37,7 @@ class HttpServer:
 
     async def start(self) -> int:
         """Listen, and return the port; raises `Refused` when the address cannot be had."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        try:
-            listening = socket.create_server((self._host, self._port), family=family)
-        except OSError as error:
-            raise Refused(f"http: cannot listen on {self._host}:{self._port}: {error}") from error
+        listening = self._listening or listen(self._host, self._port)
         self._serving = asyncio.create_task(self._server.serve([listening]))
         await self._server.listening.wait()
         port: int = listening.getsockname()[1]

@@ -1,0 +1,70 @@
+"""A worker: a supervisor, and the child process that holds engine and lanes and takes its work from Redis."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from functools import partial
+
+from service.bootstrap.engines import opener
+from service.bootstrap.parts import VERSION, image_limits, log, observed
+from service.bootstrap.redis_server import redis_server, vet
+from service.catalog import Catalog
+from service.config import WorkerConfig, host_and_port
+from service.core.events import WorkerStarted
+from service.core.messages import ModelKey
+from service.core.patience import Patience
+from service.core.ports import Engine
+from service.core.tuning import Tuning
+from service.engine.store import ModelStore
+from service.lane import Lane
+from service.queues.redis_work import RedisWork
+from service.supervision.watchdog import Watchdog
+from service.supervision.working import Working
+from service.web.app import create_app
+from service.web.server import HttpServer
+from service.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """One child: its name in Redis, how many were before it, and the socket that its supervisor listens on."""
+
+    name: str
+    restarts: int
+    listening: socket.socket
+
+
+def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
+    """Put the child together. Raises `ServiceError` when the installation or the configuration rules it out."""
+    server, limits = redis_server(config), image_limits(config)
+    store = ModelStore(config.models, only=config.model)
+    metrics, emit = observed()
+
+    def host(key: ModelKey, engine: Engine) -> Worker:
+        lane = Lane(key, engine, limits, emit)
+        return Worker(key, engine, work, watchdog.watch(key, lane, _batch_s(engine.tuning)))
+
+    def ready() -> tuple[bool, str]:
+        return (False, work.away) if work.away else catalog.ready()
+
+    watchdog = Watchdog(Patience(config.stuck_factor, config.stuck_s))
+    work = RedisWork(server, emit, worker=incarnation.name)
+    catalog = Catalog(store, opener(config, store), host, emit, keep=config.keep_versions)
+    app = create_app(VERSION, catalog, ready, metrics.render)
+    emit(WorkerStarted(incarnation.restarts))
+    return Working(
+        work,
+        catalog,
+        HttpServer(app, *host_and_port(config.http), incarnation.listening),
+        prepare=partial(vet, server),
+        stuck=watchdog.stuck,
+        poll_s=config.poll_s,
+        grace_s=config.grace_s,
+        warn=log.warning,
+    )
+
+
+def _batch_s(tuning: Tuning) -> float:
+    """What the chosen setting's batches took when it was measured, in seconds; 0 when it was not."""
+    return max((row.latency_ms / 1000 for row in tuning.measurements if row.setting == tuning.chosen), default=0.0)

@@ -1,0 +1,76 @@
+"""The process that computes, from start to exit: announced, draining, gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+from service.catalog import Catalog
+from service.core.errors import ServiceError
+from service.lifecycle import Door, signals
+from service.supervision.tether import hold
+
+
+class Working:
+    """Works until the supervisor lets go or SIGTERM comes; a second signal ends it at once.
+
+    `prepare` is awaited once. Then versions are loaded, each announced when it is warm, and followed every `poll_s`
+    seconds. In the end what is leased is answered, for `grace_s` seconds; what remains goes back to the queue.
+    """
+
+    def __init__(
+        self,
+        work: AbstractAsyncContextManager[object],
+        catalog: Catalog,
+        http: Door,
+        *,
+        prepare: Callable[[], Awaitable[None]],
+        stuck: Callable[[], str],
+        poll_s: float,
+        grace_s: float,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._work = work
+        self._catalog = catalog
+        self._http = http
+        self._prepare = prepare
+        self._stuck = stuck
+        self._poll_s = poll_s
+        self._grace_s = grace_s
+        self._warn = warn
+
+    async def run(self) -> None:
+        """Work until told to stop. Raises what `prepare` and the first look at the models folder raise."""
+        with signals() as stop:
+            held = asyncio.create_task(hold(stop, self._stuck, sys.stdin.fileno(), sys.stdout.fileno()))
+            async with self._work:
+                await self._http.start()
+                following = asyncio.create_task(self._follow())
+                stopping = asyncio.create_task(stop.wait())
+                await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
+                await self._drain()
+            await self._http.stop(1)
+            held.cancel()
+
+    async def _follow(self) -> None:
+        await self._prepare()
+        await self._catalog.follow()
+        while True:
+            await asyncio.sleep(self._poll_s)
+            try:
+                await self._catalog.follow()
+            except ServiceError as error:
+                self._warn(f"the served models stay as they are: {error}")
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self._grace_s):
+                await self._catalog.close()
+        except TimeoutError:
+            self._warn(f"{self._grace_s:g} s of grace are over: what is not computed goes back to the queue")

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from service.core.errors import InvalidInput
+from service.core.errors import InvalidInput, Refused
+from service.core.gradients import CLASS_WEIGHTS, Backward
 from service.core.graph import Array, Attribute, Graph, Node, TensorType, ancestors
+from service.core.spec import OUTPUT_NAME
 from service.rpc.pb.vitrine.internal import onnx_pb2 as pb
 
 #: TensorProto.DataType -> NumPy's name. bfloat16 (16) and the 8-bit floats have none and are left out.
@@ -27,6 +29,9 @@ DTYPES = {
     12: "uint32",
     13: "uint64",
 }
+DTYPES_BY_NAME = {name: number for number, name in DTYPES.items()}
+_OWN_DOMAIN = frozenset({"", "ai.onnx"})
+_GRADIENT_OPSET = 16  # ScatterElements adds from here on
 _EXTERNAL = 1
 _FLOAT16 = 10
 
@@ -72,6 +77,45 @@ def tapped(model: pb.Model, tensors: Sequence[str]) -> bytes:
     return cut.SerializeToString()
 
 
+def behind(model: pb.Model, tensor: str, known: TensorType) -> bytes:
+    """An ONNX file of what follows `tensor` only, which it takes in the place of the picture: tensor -> logits.
+
+    Raises `Refused` when the logits need more of the picture than goes through that tensor.
+    """
+    kept = _needed_nodes(model.graph, [OUTPUT_NAME], [tensor])
+    if any(value.name in _needs(node) for node in kept for value in model.graph.input):
+        raise Refused(f"{tensor}: not everything that the logits depend on goes through it")
+    head = pb.Model()
+    head.CopyFrom(model)
+    del head.graph.node[:], head.graph.input[:]
+    head.graph.node.extend(kept)
+    head.graph.input.append(_value_info(tensor, DTYPES_BY_NAME[known.dtype], known.shape))
+    return head.SerializeToString()
+
+
+def differentiated(model: pb.Model, backward: Backward) -> bytes:
+    """An ONNX file that also computes a gradient, and takes the weights of the logits beside the picture.
+
+    Raises `Refused` for files whose operations are older than those that the derivatives are written in.
+    """
+    opset = next((each.version for each in model.opset_import if each.domain in _OWN_DOMAIN), 0)
+    if opset < _GRADIENT_OPSET:
+        raise Refused(f"derivatives are known from opset {_GRADIENT_OPSET} on, the file is written in {opset}")
+    grown = pb.Model()
+    grown.CopyFrom(model)
+    (logits,) = model.graph.output
+    grown.graph.input.append(pb.ValueInfo(name=CLASS_WEIGHTS, type=logits.type))
+    grown.graph.node.extend(_to_node(node) for node in backward.nodes)
+    grown.graph.initializer.extend(to_tensor(name, value) for name, value in backward.constants.items())
+    return grown.SerializeToString()
+
+
+def to_tensor(name: str, value: Array) -> pb.Tensor:
+    """An array as an ONNX tensor."""
+    little = value.astype(value.dtype.newbyteorder("<"), copy=False)
+    return pb.Tensor(name=name, dims=value.shape, data_type=DTYPES_BY_NAME[value.dtype.name], raw_data=little.tobytes())
+
+
 def to_array(tensor: pb.Tensor) -> Array:
     """A tensor's values; raises `InvalidInput` for types without NumPy's, and for values in another file."""
     if tensor.data_type not in DTYPES:
@@ -89,9 +133,35 @@ def to_array(tensor: pb.Tensor) -> Array:
     return np.array(values, dtype).reshape(shape)
 
 
-def _needed_nodes(graph: pb.Graph, tensors: Sequence[str]) -> list[pb.Node]:
+def _value_info(name: str, dtype: int, shape: Sequence[int]) -> pb.ValueInfo:
+    """A graph input [N, *shape]."""
+    axes = [pb.Dimension(dim_param="batch"), *(pb.Dimension(dim_value=size) for size in shape)]
+    return pb.ValueInfo(name=name, type=pb.Type(tensor_type=pb.TensorType(elem_type=dtype, shape=pb.Shape(dim=axes))))
+
+
+def _to_node(node: Node) -> pb.Node:
+    attributes = [_to_attribute(name, value) for name, value in node.attributes.items()]
+    return pb.Node(name=node.name, op_type=node.op, input=node.inputs, output=node.outputs, attribute=attributes)
+
+
+def _to_attribute(name: str, value: Attribute) -> pb.Attribute:
+    kind = pb.Attribute
+    match value:
+        case int():
+            return pb.Attribute(name=name, type=kind.INT, i=value)
+        case float():
+            return pb.Attribute(name=name, type=kind.FLOAT, f=value)
+        case str():
+            return pb.Attribute(name=name, type=kind.STRING, s=value.encode())
+        case np.ndarray():
+            return pb.Attribute(name=name, type=kind.TENSOR, t=to_tensor("", value))
+        case _:
+            return pb.Attribute(name=name, type=kind.INTS, ints=[int(each) for each in value])
+
+
+def _needed_nodes(graph: pb.Graph, tensors: Sequence[str], stop: Sequence[str] = ()) -> list[pb.Node]:
     whole = Graph(tuple(_node(node) for node in graph.node), (), (), {}, {})
-    outputs = {node.output for node in ancestors(whole, tensors)}
+    outputs = {node.output for node in ancestors(whole, tensors, stop)}
     return [node for node in graph.node if node.output[0] in outputs]
 
 
@@ -112,7 +182,7 @@ def _captures(node: pb.Node) -> Iterator[str]:
 def _node(node: pb.Node) -> Node:
     return Node(
         name=node.name,
-        op=node.op_type if node.domain in {"", "ai.onnx"} else f"{node.domain}.{node.op_type}",
+        op=node.op_type if node.domain in _OWN_DOMAIN else f"{node.domain}.{node.op_type}",
         inputs=tuple(node.input),
         outputs=tuple(node.output),
         attributes={a.name: value for a in node.attribute if (value := _attribute(a)) is not None},

@@ -30,12 +30,18 @@ from service.engine.session import RUNTIME_ERRORS, open_session, quiet_options
 class TapSource:
     """What tap sessions of one model version are built from.
 
-    `read` gives the bytes of the model file whose SHA-256 is `digest`; `setting` is how it is served.
+    `read` gives the bytes of the model file whose SHA-256 is `digest`; `setting` is how it is served. `part` names
+    what `read` made of the file before, "" for nothing.
     """
 
     digest: str
     setting: Setting
     read: Callable[[], bytes]
+    part: str = ""
+
+    def derived(self, part: str, rewrite: Callable[[bytes], bytes]) -> TapSource:
+        """The source of another graph made of the same file: forgotten together with it."""
+        return replace(self, part=part, read=lambda: rewrite(self.read()))
 
 
 class TapSession:
@@ -48,8 +54,12 @@ class TapSession:
 
     def run(self, batch: NDArray[np.uint8]) -> Mapping[str, Array]:
         """Pixels [N, height, width, channels] -> every tensor, [N, ...]. Blocks. Raises `EngineFailed`."""
+        return self.feed({INPUT_NAME: batch})
+
+    def feed(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Like `run`, of a graph that takes other things than a picture, or more."""
         try:
-            values = self._session.run(list(self.tensors), {INPUT_NAME: batch})
+            values = self._session.run(list(self.tensors), dict(inputs))
         except RUNTIME_ERRORS as error:
             raise EngineFailed(f"ONNX Runtime failed on the tapped graph: {error}") from error
         return dict(zip(self.tensors, values, strict=True))
@@ -69,7 +79,7 @@ class TapSessions:
     def __init__(self, max_bytes: int, now: Callable[[], float] = time.monotonic) -> None:
         self._max_bytes = max_bytes
         self._now = now
-        self._kept: OrderedDict[tuple[str, Kernels, tuple[str, ...]], TapSession] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, Kernels, tuple[str, ...]], TapSession] = OrderedDict()
         # Builds are serial: two at once would take memory twice and cores from serving.
         self._building = threading.Lock()
 
@@ -80,13 +90,14 @@ class TapSessions:
 
     def get(self, source: TapSource, tensors: Sequence[str], kernels: Kernels) -> Built:
         """The session that gives `tensors`, built if need be. Blocks. Raises `Refused` or `InvalidInput`."""
-        key = (source.digest, kernels, tuple(sorted(set(tensors))))
+        wanted = tuple(sorted(set(tensors)))
+        key = (source.digest, source.part, kernels, wanted)
         with self._building:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return Built(self._kept[key], 0.0)
             started = self._now()
-            self._kept[key] = session = _build(source, key[2], kernels)
+            self._kept[key] = session = _build(source, wanted, kernels)
             self._evict()
             return Built(session, self._now() - started)
 

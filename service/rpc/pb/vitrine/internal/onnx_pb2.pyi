@@ -8,10 +8,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("graph",)
+    __slots__ = ("graph", "opset_import")
     GRAPH_FIELD_NUMBER: _ClassVar[int]
+    OPSET_IMPORT_FIELD_NUMBER: _ClassVar[int]
     graph: Graph
-    def __init__(self, graph: _Optional[_Union[Graph, _Mapping]] = ...) -> None: ...
+    opset_import: _containers.RepeatedCompositeFieldContainer[OperatorSet]
+    def __init__(self, graph: _Optional[_Union[Graph, _Mapping]] = ..., opset_import: _Optional[_Iterable[_Union[OperatorSet, _Mapping]]] = ...) -> None: ...
+
+class OperatorSet(_message.Message):
+    __slots__ = ("domain", "version")
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    domain: str
+    version: int
+    def __init__(self, domain: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Graph(_message.Message):
     __slots__ = ("node", "initializer", "input", "output", "value_info")

@@ -134,8 +134,8 @@ def examples(logits: NDArray[np.float32], spec: Spec, names: tuple[str, ...]) ->
     """The best predictions of each named picture; none where the names do not fit."""
     if len(names) != len(logits):
         return ()
-    rows = zip(names, scores(logits, spec), strict=True)
-    return tuple(Example(name, top_k(row, spec, Options(top_k=3))) for name, row in rows)
+    best = top_k(scores(logits, spec), spec, [Options(top_k=3)] * len(names))
+    return tuple(Example(name, predictions) for name, predictions in zip(names, best, strict=True))
 
 
 def plot_files(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from service.core.errors import BadImage, Cancelled, EngineFailed, ServiceError, TooLate
 from service.core.events import BatchBisected, BatchRan, Dropped, Emit
-from service.core.image import Limits, decode
-from service.core.messages import Answer, Lease, ModelKey, Outcome, Timing
+from service.core.image import Limits, load
+from service.core.messages import Answer, Lease, ModelKey, Outcome, Prediction, Timing
 from service.core.ports import Engine
 from service.core.scores import scores, top_k
 
@@ -69,7 +69,10 @@ class Lane:
     def _decode(self, lease: Lease) -> _Picture:
         started = self._now()
         try:
-            pixels: NDArray[np.uint8] | BadImage = decode(lease.request.image, self._engine.spec, self._limits)
+            request = lease.request
+            pixels: NDArray[np.uint8] | BadImage = load(
+                request.image, self._engine.spec, self._limits, pixels=request.options.pixels
+            )
         except BadImage as error:
             pixels = error
         return _Picture(lease, pixels, self._now() - started)
@@ -90,17 +93,22 @@ class Lane:
         logits = self._engine.run(np.stack(pixels), alone=alone)  # type: ignore[arg-type]  # errors were sorted out above
         compute_s = self._now() - started
         self._report(pictures, compute_s)
-        rows = scores(logits, self._engine.spec)
+        options = [picture.lease.request.options for picture in pictures]
+        predictions = top_k(scores(logits, self._engine.spec), self._engine.spec, options)
+        finite: list[bool] = np.all(np.isfinite(logits), axis=1).tolist()
         return [
-            (picture.lease, self._answer(picture, logits[i], rows[i], compute_s, len(pictures)))
-            for i, picture in enumerate(pictures)
+            (picture.lease, self._answer(picture, row, best, compute_s, len(pictures)) if sound else self._not_finite())
+            for picture, row, best, sound in zip(pictures, logits, predictions, finite, strict=True)
         ]
 
     def _answer(
-        self, picture: _Picture, logits: NDArray[np.float32], row: NDArray[np.float32], compute_s: float, size: int
-    ) -> Outcome:
-        if not np.isfinite(logits).all():
-            return EngineFailed(f"model {self._model} gave logits that are not finite for this picture")
+        self,
+        picture: _Picture,
+        logits: NDArray[np.float32],
+        predictions: tuple[Prediction, ...],
+        compute_s: float,
+        size: int,
+    ) -> Answer:
         request = picture.lease.request
         timing = Timing(
             queue_us=int(picture.lease.waited_s * 1e6),
@@ -113,10 +121,13 @@ class Lane:
             id=request.id,
             model=self._model,
             digest=self._engine.digest,
-            predictions=top_k(row, self._engine.spec, request.options),
+            predictions=predictions,
             logits=tuple(logits.tolist()) if request.options.logits else (),
             timing=timing,
         )
+
+    def _not_finite(self) -> EngineFailed:
+        return EngineFailed(f"model {self._model} gave logits that are not finite for this picture")
 
     def _report(self, pictures: Sequence[_Picture], compute_s: float) -> None:
         self._emit(

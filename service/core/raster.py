@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, GifImagePlugin, Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
-from service.core import exif
+from service.core import exif, png
 from service.core.errors import BadImage
 from service.core.image_header import Format, Limits, check_size
 
@@ -37,7 +37,13 @@ _TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 def read_size(data: bytes, format_: Format) -> tuple[int, int]:
     """Width and height in pixels as stored; no pixel is decoded. Raises whatever Pillow raises on damaged files."""
-    return _webp_size(data) if format_ == "WebP" else _READERS[format_](io.BytesIO(data)).size
+    match format_:
+        case "PNG":
+            return png.read_size(data)
+        case "WebP":
+            return _webp_size(data)
+        case _:
+            return _READERS[format_](io.BytesIO(data)).size
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -60,8 +66,10 @@ def decode(data: bytes, format_: Format, limits: Limits) -> Pixels:
     16-bit samples keep their high byte. Raises `BadImage` when the size breaks `limits`, and for samples without a
     known range (32-bit, float) or colour space (Lab); and whatever Pillow raises on damaged files.
     """
-    if format_ == "WebP":
-        check_size(*_webp_size(data), limits)
+    if format_ in ("PNG", "WebP"):  # before Pillow allocates a canvas, or anything else looks at the file
+        check_size(*read_size(data, format_), limits)
+    if format_ == "PNG" and (plain := png.decode_plain(data, png.check(data))) is not None:
+        return plain
     image = _READERS[format_](io.BytesIO(data))
     check_size(*image.size, limits)
     image.load()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,12 +34,20 @@ def scores(logits: NDArray[np.float32], spec: Spec) -> NDArray[np.float32]:
     return softmax(scaled) if spec.task == "multiclass" else sigmoid(scaled)
 
 
-def top_k(row: NDArray[np.float32], spec: Spec, options: Options) -> tuple[Prediction, ...]:
-    """The `options.top_k` best classes of one row of scores [classes], best first; ties go to the lower index."""
-    order = np.argsort(-row, kind="stable")[: options.top_k]
+def top_k(rows: NDArray[np.float32], spec: Spec, options: Sequence[Options]) -> list[tuple[Prediction, ...]]:
+    """The best classes of each row of scores [N, classes], as many as its options want, best first.
+
+    Ties go to the lower index; what scores below `min_score` is left out.
+    """
+    most = max(wanted.top_k for wanted in options)
+    order = np.argsort(-rows, axis=1, kind="stable")[:, :most]
     # As plain numbers from here on: one conversion of each array costs less than one of each element.
-    return tuple(
-        Prediction(spec.labels[index], index, score)
-        for index, score in zip(order.tolist(), row[order].tolist(), strict=True)
-        if score >= options.min_score
-    )
+    best = zip(order.tolist(), np.take_along_axis(rows, order, axis=1).tolist(), options, strict=True)
+    return [
+        tuple(
+            Prediction(spec.labels[index], index, score)
+            for index, score in islice(zip(indices, values, strict=True), wanted.top_k)
+            if score >= wanted.min_score
+        )
+        for indices, values, wanted in best
+    ]

@@ -123,7 +123,9 @@ class _Tally:
 
 def _header(run: Run, shots: Sequence[Shot], parity: Parity) -> RunHeader:
     spec = run.subject.engine.spec
-    pictures = tuple(Classified(shot.id, top_k(scores(shot.logits, spec), spec, Options())) for shot in shots)
+    rows = scores(np.stack([shot.logits for shot in shots]), spec)
+    ranked = zip(shots, top_k(rows, spec, [Options()] * len(shots)), strict=True)
+    pictures = tuple(Classified(shot.id, predictions) for shot, predictions in ranked)
     return RunHeader(
         run.subject.key, run.subject.source.digest, pictures, parity, run.total_bytes, len(shots) * len(run.priced)
     )

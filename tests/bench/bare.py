@@ -48,7 +48,7 @@ def _computing(models: Path, model: str) -> Answer:
 
     def answer(image: bytes) -> pb.ClassifyResponse:
         rows = scores(engine.run(decode(image, engine.spec, limits)[None]), engine.spec)
-        best = top_k(rows[0], engine.spec, options)
+        (best,) = top_k(rows, engine.spec, [options])
         return pb.ClassifyResponse(
             predictions=[pb.Prediction(label=one.label, index=one.index, score=one.score) for one in best]
         )

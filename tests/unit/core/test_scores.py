@@ -4,12 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from service.core.messages import Options, Prediction
 from service.core.scores import scores, top_k
 from service.core.spec import Spec, Task
 
 SPEC = Spec(name="x", channels=1, height=1, width=1, labels=("a", "b", "c"))
+
+
+def labels(rows: NDArray[np.float32], *options: Options) -> list[list[str]]:
+    """The labels of the best classes of each row."""
+    return [[prediction.label for prediction in found] for found in top_k(rows, SPEC, options)]
 
 
 def test_multi_class_scores_are_a_softmax() -> None:
@@ -43,20 +49,27 @@ def test_huge_logits_do_not_overflow(task: Task) -> None:
 
 def test_predictions_come_best_first() -> None:
     """Only the wanted number of classes is returned, with label, index and score."""
-    row = np.array([0.25, 0.125, 0.625], np.float32)
+    rows = np.array([[0.25, 0.125, 0.625]], np.float32)
 
-    assert top_k(row, SPEC, Options(top_k=2)) == (Prediction("c", 2, 0.625), Prediction("a", 0, 0.25))
+    assert top_k(rows, SPEC, [Options(top_k=2)]) == [(Prediction("c", 2, 0.625), Prediction("a", 0, 0.25))]
 
 
 def test_of_equal_scores_the_lower_index_wins() -> None:
     """Ties are broken the same way every time."""
-    row = np.array([0.25, 0.5, 0.5], np.float32)
+    rows = np.array([[0.25, 0.5, 0.5]], np.float32)
 
-    assert [prediction.label for prediction in top_k(row, SPEC, Options(top_k=3))] == ["b", "c", "a"]
+    assert labels(rows, Options(top_k=3)) == [["b", "c", "a"]]
 
 
 def test_low_scores_are_left_out() -> None:
     """A class must reach the caller's minimum."""
-    row = np.array([0.25, 0.125, 0.625], np.float32)
+    rows = np.array([[0.25, 0.125, 0.625]], np.float32)
 
-    assert [prediction.label for prediction in top_k(row, SPEC, Options(min_score=0.25))] == ["c", "a"]
+    assert labels(rows, Options(min_score=0.25)) == [["c", "a"]]
+
+
+def test_each_row_has_its_own_options() -> None:
+    """Of one batch, every caller gets as much as it asked for."""
+    rows = np.array([[0.25, 0.125, 0.625]] * 3, np.float32)
+
+    assert labels(rows, Options(top_k=1), Options(top_k=3), Options(min_score=0.5)) == [["c"], ["c", "a", "b"], ["c"]]

@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection
 
 from service.api.classifier import Bounds, ClassifierServicer
 from service.api.introspection import IntrospectionServicer
+from service.api.jobs import JobsServicer
 from service.api.models import ModelsServicer
 from service.core.errors import Refused
 from service.core.events import Emit
@@ -19,12 +20,15 @@ from service.rpc.pb.vitrine.v1 import (
     classifier_pb2_grpc,
     introspection_pb2,
     introspection_pb2_grpc,
+    jobs_pb2,
+    jobs_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
 )
 
 CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 INTROSPECTION = introspection_pb2.DESCRIPTOR.services_by_name["Introspection"].full_name
+JOBS = jobs_pb2.DESCRIPTOR.services_by_name["Jobs"].full_name
 MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"].full_name
 #: Health of the server as a whole, by the convention of grpc.health.v1.
 OVERALL = health.OVERALL_HEALTH
@@ -49,12 +53,15 @@ class GrpcServer:
         catalog: ModelCatalog,
         emit: Emit,
         introspection: IntrospectionServicer | None = None,
+        *,
+        jobs: JobsServicer | None = None,
     ) -> None:
         self._settings = settings
         self._health = health.aio.HealthServicer()
         self._classifier = ClassifierServicer(inside, emit, settings.bounds)
         self._models = ModelsServicer(catalog)
         self._introspection = introspection
+        self._jobs = jobs
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -68,6 +75,9 @@ class GrpcServer:
         if self._introspection:
             introspection_pb2_grpc.add_IntrospectionServicer_to_server(self._introspection, server)
             names.append(INTROSPECTION)
+        if self._jobs:
+            jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, server)
+            names.append(JOBS)
         reflection.enable_server_reflection(names, server)
         try:
             port = server.add_insecure_port(self._settings.address)
@@ -93,6 +103,8 @@ class GrpcServer:
         """Say "not serving", take no new calls, wait up to `grace_s` seconds for those in flight, cancel the rest."""
         await self._health.enter_graceful_shutdown()
         self._classifier.stop_streams()
+        if self._jobs:
+            self._jobs.close()
         if self._server:
             await self._server.stop(grace_s)
         if self._introspection:

@@ -17,6 +17,7 @@ class Code(Enum):
     TOO_LATE = "TOO_LATE"
     CANCELLED = "CANCELLED"
     FAILED = "FAILED"
+    UNSUPPORTED = "UNSUPPORTED"
 
 
 class Reason(Enum):
@@ -68,6 +69,12 @@ class NoSuchPicture(ServiceError):
     code = Code.NOT_FOUND
 
 
+class NoSuchJob(ServiceError):
+    """No job is kept under that id."""
+
+    code = Code.NOT_FOUND
+
+
 class OverBudget(ServiceError):
     """The answer would be larger than allowed. The message says how large, and what would fit; waiting cannot help."""
 
@@ -89,6 +96,12 @@ class Overloaded(ServiceError):
         super().__init__(message)
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+
+class Unsupported(ServiceError):
+    """A part of a protocol that this server does not offer."""
+
+    code = Code.UNSUPPORTED
 
 
 class NotReady(ServiceError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol
 
 from service.core.introspection import Listing, MapsEvent, MapsRequest, UnitAnswer, UnitRequest
+from service.core.jobs import Item, ItemResult, Job, Order
 from service.core.layers import Selector
-from service.core.messages import Answer, Options
+from service.core.messages import Answer, Options, Priority
 from service.core.status import ModelStatus
 
 
@@ -32,6 +33,24 @@ class Classifying(Protocol):
         """
 
 
+class ClassifyingAll(Protocol):
+    """The asking side, for several pictures in one request."""
+
+    async def classify_all(
+        self,
+        *,
+        id: str,
+        model: str,
+        version: int,
+        images: Sequence[bytes],
+        options: Options,
+        deadline: float,
+        priority: Priority,
+        method: str,
+    ) -> Sequence[Answer]:
+        """The answers to all pictures, by one version; the first that fails takes the others with it."""
+
+
 class ModelCatalog(Protocol):
     """What is served, and in which state."""
 
@@ -54,6 +73,9 @@ class ModelCatalog(Protocol):
 class Introspecting(Protocol):
     """Looking into served models. Every method, and every step of `maps`, blocks."""
 
+    def keep(self, image: bytes) -> str:
+        """Remember a picture for later questions, and return its id. Raises `BadImage` or `InvalidInput`."""
+
     def layers(self, model: str, version: int, selector: Selector) -> Listing:
         """The chosen layers; version 0 is the latest ready one. Raises any `ServiceError`."""
 
@@ -62,3 +84,39 @@ class Introspecting(Protocol):
 
     def unit(self, request: UnitRequest) -> UnitAnswer:
         """The arithmetic of one unit. Raises any `ServiceError`."""
+
+
+class Jobs(Protocol):
+    """Durable sets of pictures. What a method has returned for survives as the job's `durability` says."""
+
+    async def open(self, order: Order) -> Job:
+        """Begin a job, or return the one that was begun under the same idempotency key.
+
+        Raises `InvalidInput`, `NoSuchModel`, `NotReady`, `Overloaded`, or `Refused` when it could not be kept.
+        """
+
+    async def append(self, id: str, chunk: int, items: Sequence[Item]) -> tuple[int, int]:
+        """Take a chunk, once; the number of the next one and how many items the job has.
+
+        Raises `NoSuchJob`, `InvalidInput` for a gap, `Refused` for a job that takes no more, `Overloaded`, `NotReady`.
+        """
+
+    async def seal(self, id: str, chunks: int) -> Job:
+        """Take no more than these `chunks`. Raises `NoSuchJob`, `InvalidInput` while one is missing, `NotReady`."""
+
+    async def cancel(self, id: str) -> Job:
+        """Compute no more of it; one that has ended stays as it is. Raises `NoSuchJob`, `NotReady`."""
+
+    async def get(self, id: str) -> Job:
+        """The job as it stands. Raises `NoSuchJob`, `NotReady`."""
+
+    async def list(self, count: int, before: str = "") -> Sequence[Job]:
+        """At most `count` jobs, newest first; with `before` those that sort before that id. Raises `NotReady`."""
+
+    def results(self, id: str, cursor: str = "") -> AsyncIterator[ItemResult]:
+        """What is there by now, after `cursor`. Raises `NoSuchJob`, `InvalidInput`, `NotReady`."""
+
+    def watch(
+        self, id: str, cursor: str = "", *, results: bool = True
+    ) -> AsyncIterator[tuple[Job, Sequence[ItemResult]]]:
+        """How it goes on until it has ended, with the `results` after `cursor`. Raises like the method `results`."""

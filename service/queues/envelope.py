@@ -18,13 +18,16 @@ from service.core.errors import (
     ServiceError,
     TooLate,
 )
-from service.core.messages import Answer, Options, Outcome, Request
+from service.core.jobs import Item
+from service.core.messages import Answer, Options, Outcome
 from service.rpc.classifier import from_answer, to_answer
 from service.rpc.pb.vitrine.internal import queue_pb2 as pb
 from service.rpc.pb.vitrine.v1 import classifier_pb2
 
 #: Schema of work entries. A worker that meets another one leaves the entry to newer or older workers.
 SCHEMA = b"1"
+#: Schema of entries that refer to an item of a job, see scripts/jobs.lua.
+JOB_SCHEMA = b"j1"
 
 _KINDS: Mapping[str, type[ServiceError]] = {
     Code.NOT_FOUND.value: NoSuchModel,
@@ -37,8 +40,17 @@ _KINDS: Mapping[str, type[ServiceError]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Which item of which job an entry refers to; its input lies elsewhere."""
+
+    job: str
+    index: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
-    """One entry of a stream of work, as a worker reads it."""
+    """One entry of a stream of work, as a worker reads it. `place` is set for items of jobs only."""
 
     entry: bytes  #: "ms-seq", the time at which Redis took it
     token: bytes
@@ -48,6 +60,7 @@ class Work:
     id: str
     options: Options
     image: bytes
+    place: Place | None = None
 
     @property
     def queued_ms(self) -> int:
@@ -60,16 +73,26 @@ def left_ms(deadline: float, now: float) -> int:
     return -1 if math.isinf(deadline) else max(0, math.ceil((deadline - now) * 1000))
 
 
-def params(request: Request) -> bytes:
+def params(id: str, options: Options) -> bytes:
     """What a worker must know of a request beside its picture."""
-    options = request.options
-    message = pb.Params(id=request.id, top_k=options.top_k, min_score=options.min_score, logits=options.logits)
+    message = pb.Params(id=id, top_k=options.top_k, min_score=options.min_score, logits=options.logits)
     return message.SerializeToString()
+
+
+def read_options(text: bytes) -> Options:
+    """The options among `params`."""
+    return _options(pb.Params.FromString(text))
+
+
+def _options(asked: pb.Params) -> Options:
+    return Options(asked.top_k, asked.min_score, asked.logits)
 
 
 def read_work(entry: bytes, fields: Sequence[bytes]) -> Work | None:
     """The entry `[name, value, ...]`; None when its schema is not ours."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
+    if values.get(b"v") == JOB_SCHEMA:
+        return _read_job_work(entry, values)
     if values.get(b"v") != SCHEMA:
         return None
     asked = pb.Params.FromString(values[b"p"])
@@ -80,9 +103,26 @@ def read_work(entry: bytes, fields: Sequence[bytes]) -> Work | None:
         deadline_ms=int(values[b"d"]),
         size=int(values[b"s"]),
         id=asked.id,
-        options=Options(asked.top_k, asked.min_score, asked.logits),
+        options=_options(asked),
         image=values[b"x"],
     )
+
+
+def _read_job_work(entry: bytes, values: Mapping[bytes, bytes]) -> Work:
+    job, index = values[b"j"].decode(), int(values[b"n"])
+    return Work(entry, b"", "", 0, 0, f"{job}/{index}", read_options(values[b"p"]), b"", Place(job, index))
+
+
+def write_item(item: Item) -> bytes:
+    """One input of a job."""
+    message = pb.Item(name=item.name, uri=item.uri) if item.uri else pb.Item(name=item.name, image=item.image)
+    return message.SerializeToString()
+
+
+def read_item(body: bytes) -> Item:
+    """The input that a front-end wrote."""
+    item = pb.Item.FromString(body)
+    return Item(item.name, item.image, item.uri)
 
 
 def write_reply(outcome: Outcome) -> bytes:

@@ -28,6 +28,21 @@ class LineKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class JobKeys:
+    """The keys of one job, in the order in which scripts take them; see scripts/jobs.lua."""
+
+    job: str
+    inputs: str
+    bits: str
+    results: str
+
+    @property
+    def all(self) -> tuple[str, str, str, str]:
+        """All of them, for scripts."""
+        return self.job, self.inputs, self.bits, self.results
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """All keys below one `prefix`."""
 
@@ -52,6 +67,20 @@ class Keys:
             about=f"{self.tag}:about:{model}",
             streams=tuple(f"{self.tag}:q:{model}:{priority.name[0].lower()}" for priority in Priority),
         )
+
+    @property
+    def jobs(self) -> tuple[str, str]:
+        """Zset: job -> when it expires; and hash: job -> bytes of its inputs."""
+        return f"{self.tag}:jobs", f"{self.tag}:jobs:held"
+
+    def job(self, id: str) -> JobKeys:
+        """The keys of one job."""
+        key = f"{self.tag}:job:{id}"
+        return JobKeys(key, f"{key}:in", f"{key}:bits", f"{key}:res")
+
+    def idempotency(self, key: str) -> str:
+        """String: the job that an idempotency key stands for."""
+        return f"{self.tag}:idem:{key}"
 
     def replies(self, front_end: str) -> str:
         """The stream that one front-end's answers come by."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.core.messages import Lease, ModelKey, Priority, Request
 from service.core.turns import order
@@ -39,6 +39,11 @@ class Held:
     started_s: float = 0.0  #: when it was handed to a lane
     alone: bool = False  #: a suspect: nothing else runs beside it
     lost: bool = False  #: somebody else has it by now
+
+    def fill(self, image: bytes) -> None:
+        """The picture that the request was waiting for."""
+        self.work = replace(self.work, image=image)
+        self.lease.request = replace(self.lease.request, image=image)
 
 
 class Shelf:

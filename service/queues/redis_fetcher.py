@@ -13,25 +13,33 @@ from typing import Any
 from service.core.messages import Priority
 from service.core.turns import order
 from service.queues import scripts
-from service.queues.envelope import read_work
+from service.queues.envelope import Work, read_work
 from service.queues.keys import GROUP
 from service.queues.redis_keeper import Keeper
 from service.queues.redis_link import Away, Link, Rejected
 from service.queues.redis_site import Post
+from service.queues.redis_supply import Supply
 
 _UNBLOCK_AGAIN_S = 0.05
+_URGENT = (Priority.HIGH, Priority.NORMAL)
+#: How long urgent work alone is waited for while all the bulk work that may be held is being fetched.
+_URGENT_MS = 100
 
 
 class Fetcher:
     """Puts deliveries on the shelf. `idle()` tells how many lanes wait; `stirred` is pulsed when that may change."""
 
-    def __init__(self, post: Post, keeper: Keeper, stirred: asyncio.Event, idle: Callable[[], int]) -> None:
+    def __init__(
+        self, post: Post, keeper: Keeper, supply: Supply, stirred: asyncio.Event, idle: Callable[[], int]
+    ) -> None:
         self._post = post
         self._site = post.site
         self._keeper = keeper
+        self._supply = supply
         self._stirred = stirred
         self._idle = idle
         self._link = Link(post.site.server, post.site.times.block_s + post.site.times.patience_s)
+        self._commanded = 0  #: connections of the commands that were looked at
         self._backlogged = False
         self._turn = 0
         self._closing = False
@@ -42,6 +50,7 @@ class Fetcher:
         """Read until `close`, then what is left if no other worker is there to take it."""
         async with self._link:
             await self._keeper.announced.wait()
+            self._commanded = self._site.commands.connections
             while not self._closing:
                 await self._guarded(self._fetch)
             if not await self._keeper.retire():
@@ -63,15 +72,21 @@ class Fetcher:
         try:
             return bool(await step())
         except Rejected as error:
+            await self._disown()
             return await self._keeper.heal(error)
         except Away:
             await self._disown()
         return True
 
     async def _disown(self) -> None:
-        """Release what Redis delivered into a connection that broke."""
+        """Release what Redis holds for this worker and the worker does not.
+
+        It was delivered into a connection that broke, or finished on a server that another one, which knows less, has
+        taken the place of.
+        """
         await self._link.up()
         await self._site.commands.up()
+        self._commanded = self._site.commands.connections
         for stream in self._post.keys.streams:
             await asyncio.wait([self._release(stream)])
 
@@ -84,6 +99,8 @@ class Fetcher:
     async def _fetch(self) -> bool:
         while not (self._hungry() or self._closing):
             await self._stirred.wait()
+        if self._commanded != self._site.commands.connections:
+            await self._disown()
         if not self._closing:
             room = self._room()
             taken = await (self._by_urgency(room) if self._backlogged else self._blocking(room))
@@ -108,17 +125,21 @@ class Fetcher:
         """Without waiting. One stream after the other: COUNT counts for each stream of a command."""
         taken = 0
         for priority in order(self._turn):
-            if taken < room:
+            if taken < room and priority in self._wanted():
                 taken += await self._read(room - taken, (priority,))
         self._turn += 1
         return taken
 
     async def _blocking(self, room: int) -> int:
         self._reading = True
+        block_ms = _URGENT_MS if self._supply.full else int(self._site.times.block_s * 1000)
         try:
-            return await self._read(room, tuple(Priority), "BLOCK", int(self._site.times.block_s * 1000))
+            return await self._read(room, self._wanted(), "BLOCK", block_ms)
         finally:
             self._reading = False
+
+    def _wanted(self) -> Sequence[Priority]:
+        return _URGENT if self._supply.full else tuple(Priority)
 
     async def _read(self, room: int, priorities: Sequence[Priority], *blocking: str | int) -> int:
         streams = [self._post.keys.stream(priority) for priority in priorities]
@@ -129,20 +150,18 @@ class Fetcher:
         taken = 0
         for stream, entries in reply or ():
             priority = priorities[streams.index(stream.decode())]
-            taken += sum(self._shelve(entry, fields, priority) for entry, fields in entries)
+            works = self._known(entries)
+            await self._supply.stock(works, priority)
+            taken += len(works)
         if self._keeper.foreign:
             await asyncio.wait([self._release(stream) for stream in streams])
         self._stir()
         return taken
 
-    def _shelve(self, entry: bytes, fields: Sequence[bytes], priority: Priority) -> bool:
-        work = read_work(entry, fields)
-        if work is None:
-            self._keeper.foreign.add(entry)
-            return False
-        shelf = self._post.shelf
-        shelf.shelve(shelf.hold(work, priority, self._site.now()))
-        return True
+    def _known(self, entries: Sequence[Sequence[Any]]) -> list[Work]:
+        works = [(entry, read_work(entry, fields)) for entry, fields in entries]
+        self._keeper.foreign.update(entry for entry, work in works if work is None)
+        return [work for _, work in works if work is not None]
 
     def _stir(self) -> None:
         self._stirred.set()

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 
-from service.core.errors import Cancelled, EngineFailed
+from service.core.errors import Cancelled, ServiceError
 from service.core.events import Dropped
 from service.core.messages import Lease, Outcome, Priority
 from service.queues import scripts
-from service.queues.envelope import read_work, write_reply
+from service.queues.completion import Call, Finished, burial, completions
+from service.queues.envelope import read_work
 from service.queues.keys import GROUP
 from service.queues.leases import Held
 from service.queues.redis_fetcher import Fetcher
 from service.queues.redis_keeper import Keeper
-from service.queues.redis_link import Arg, Away, Rejected
+from service.queues.redis_link import Away, Rejected
 from service.queues.redis_site import Post
-
-#: Longest reply stream: far more than a front-end can have in flight.
-_MAX_REPLIES = 65_536
-_MAX_DEAD, _DEAD_TTL_MS, _DEAD_PAYLOAD = 1000, 7 * 24 * 3600 * 1000, 2**18
-
-Finished = tuple[Held, Outcome | None]
+from service.queues.redis_supply import Supply
 
 
 class Line:
@@ -34,7 +29,8 @@ class Line:
         self._stirred = asyncio.Event()
         self._idle = 0
         self._keeper = Keeper(post, self._stirred)
-        self._fetcher = Fetcher(post, self._keeper, self._stirred, lambda: self._idle)
+        self._supply = Supply(post, self._failed, self._stir)
+        self._fetcher = Fetcher(post, self._keeper, self._supply, self._stirred, lambda: self._idle)
         self._keeping = asyncio.create_task(self._keeper.run(), name=f"leases of {post.model}")
         self._fetching = asyncio.create_task(self._fetcher.run(), name=f"work of {post.model}")
         self._completions: set[asyncio.Task[None]] = set()
@@ -67,6 +63,7 @@ class Line:
         await self._leave()
 
     async def _leave(self) -> None:
+        await self._supply.stop()
         self._keeping.cancel()
         self._fetching.cancel()
         await asyncio.wait([self._keeping, self._fetching])
@@ -162,44 +159,17 @@ class Line:
             if work is None:
                 foreign.add(entry)
                 continue
-            held = self._post.shelf.hold(work, priority, self._site.now())
+            held, item = await self._supply.take(work, priority)
             held.alone = deaths > 0
-            if deaths < self._site.times.max_deaths:
-                helds.append(held)
-            else:
+            if deaths >= self._site.times.max_deaths:
                 await self._bury(held, deaths)
+            elif await self._supply.fill(held, item):
+                helds.append(held)
         return helds
 
     async def _bury(self, held: Held, deaths: int) -> None:
-        work, keys = held.work, self._post.keys
-        reason = f"model {self._post.model}: {deaths} workers died while they computed this picture"
-        letter: dict[str, Arg] = {
-            "id": work.id,
-            "reason": reason,
-            "deaths": deaths,
-            "entry": work.entry,
-            "params": work.id,
-            "sha256": hashlib.sha256(work.image).hexdigest(),
-            "size": len(work.image),
-            "image": work.image[:_DEAD_PAYLOAD],
-        }
-        await self._site.commands.run(
-            scripts.BURY,
-            [
-                keys.stream(held.priority),
-                keys.line,
-                self._site.keys.dead_letters(self._post.model),
-                self._site.keys.replies(work.front_end),
-            ],
-            GROUP,
-            work.entry,
-            work.size,
-            work.token,
-            write_reply(EngineFailed(reason)),
-            _MAX_DEAD,
-            _DEAD_TTL_MS,
-            *(part for pair in letter.items() for part in pair),
-        )
+        call = burial(self._post, held, deaths)
+        await self._site.commands.run(call.script, call.keys, *call.args)
         self._post.shelf.drop([held])
 
     # Outcomes
@@ -225,37 +195,31 @@ class Line:
 
     async def _complete(self, priority: Priority, finished: Sequence[Finished], ms_per_item: float) -> None:
         """Computed answers outlive an absence of Redis for a while: computing them again would cost more."""
-        keys, args = self._completion(priority, finished, ms_per_item)
         try:
             async with asyncio.timeout(self._site.times.keep_answers_s):
-                while True:
-                    try:
-                        await self._site.commands.run(scripts.COMPLETE, keys, *args)
-                    except Away:
-                        await self._site.commands.up()
-                    except Rejected:
-                        await asyncio.sleep(self._site.times.beat_s)
-                    else:
-                        return
+                for call in completions(self._post, priority, finished, ms_per_item):
+                    await self._carry_out(call)
         except TimeoutError:
             return  # the leases end, and another worker computes these again
         finally:
             self._post.shelf.drop(held for held, _ in finished)
             self._stir()
 
-    def _completion(
-        self, priority: Priority, finished: Sequence[Finished], ms_per_item: float
-    ) -> tuple[list[str], list[Arg]]:
-        keys = [self._post.keys.stream(priority), self._post.keys.line]
-        args: list[Arg] = [GROUP, f"{ms_per_item:.4f}", _MAX_REPLIES]
-        replies: dict[str, int] = {}
-        for held, outcome in finished:
-            work = held.work
-            told = outcome is not None and not isinstance(outcome, Cancelled)
-            reply = replies.setdefault(self._site.keys.replies(work.front_end), len(replies) + 1) if told else 0
-            body = write_reply(outcome) if outcome is not None and told else b""
-            args += [work.entry, work.size, reply, work.token, body]
-        return [*keys, *replies], args
+    async def _carry_out(self, call: Call) -> None:
+        while True:
+            try:
+                await self._site.commands.run(call.script, call.keys, *call.args)
+            except Away:
+                await self._site.commands.up()
+            except Rejected:
+                await asyncio.sleep(self._site.times.beat_s)
+            else:
+                return
+
+    def _failed(self, held: Held, error: ServiceError) -> None:
+        """An item of a job has no picture."""
+        self._keeper.progress_s = self._site.now()
+        self._deliver([(held, error)], 0.0)
 
     def _stir(self) -> None:
         self._stirred.set()

@@ -27,7 +27,7 @@ from redis.exceptions import (
 
 from service.core.errors import NotReady
 from service.queues import scripts
-from service.queues.redis_url import Server
+from service.queues.redis_url import Server, hang_up
 from service.queues.scripts import Script
 
 Arg = bytes | str | int | float
@@ -82,6 +82,7 @@ class Link:
         self._broke = "redis: the connection broke"
         self.away = ""  #: why Redis cannot be reached; empty while it can, or while nobody knows yet
         self.client_id = 0  #: of the connection, as CLIENT UNBLOCK wants it
+        self.connections = 0  #: how many there have been
 
     async def __aenter__(self) -> Self:
         """Start; returns when Redis answers or is known to be away."""
@@ -131,8 +132,8 @@ class Link:
                 await self._converse(connection)
             finally:
                 self._up.clear()
-                await connection.disconnect(nowait=True)
                 self._fail(self._waiting, sent=True)
+                await hang_up(connection)
 
     async def _connect(self) -> AbstractConnection:
         async with asyncio.timeout(_CONNECT_S):
@@ -145,12 +146,13 @@ class Link:
                 await connection.send_command("CLIENT", "ID")
                 self.client_id = await connection.read_response()
             except BaseException:
-                await connection.disconnect(nowait=True)
+                await hang_up(connection)
                 raise
         return connection
 
     async def _converse(self, connection: AbstractConnection) -> None:
         self.away = ""
+        self.connections += 1
         self._up.set()
         self._known.set()
         self._on_up()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from service.core.events import Emit
@@ -28,6 +28,7 @@ class Site:
     gate: Gate
     emit: Emit
     now: Callable[[], float]
+    fetch: Callable[[str], Awaitable[bytes]]  #: the picture at a URI; raises `ServiceError`
 
 
 @dataclass(frozen=True, slots=True)

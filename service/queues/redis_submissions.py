@@ -18,7 +18,7 @@ from service.core import events
 from service.core.admission import Load, QueueLimits, refusal
 from service.core.errors import Cancelled, EngineFailed, NotReady, Reason, ServiceError, TooLate
 from service.core.events import Dropped, Emit
-from service.core.messages import NEVER, Answer, ModelKey, Outcome, Priority, Request
+from service.core.messages import NEVER, Answer, ModelKey, Outcome, Request
 from service.core.ports import Depth
 from service.queues import envelope, scripts
 from service.queues.keys import GROUP, KEY_TTL_MS, Keys
@@ -89,12 +89,12 @@ class RedisSubmissions:
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
         self._replies = self._keys.replies(self._name)
         # A worker's answer is dropped unless the stream of replies is there: it is made anew with each connection.
-        self._commands = Link(server, self._times.patience_s, on_up=self._greet)
+        self._commands = Link(server, self._times.patience_s, on_up=self._came_up)
         self._listening = Link(server, _BLOCK_S + self._times.patience_s)
         self._calls: dict[bytes, _Call] = {}
         self._tokens = itertools.count()
         self._cursor: bytes = b"0-0"
-        self._forgotten = False  #: Redis lost the stream of replies, and perhaps more
+        self._forgotten = False  #: Redis may have lost what it accepted
         self._depths: dict[ModelKey, Depth] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -160,7 +160,7 @@ class RedisSubmissions:
             envelope.SCHEMA,
             call.token,
             self._name,
-            envelope.params(request),
+            envelope.params(request.id, request.options),
             request.image,
             int(call.admitted),
         )
@@ -265,6 +265,11 @@ class RedisSubmissions:
             except (Away, Rejected):
                 await self._commands.up()
 
+    def _came_up(self) -> None:
+        """Perhaps another server, which may know less than the one that accepted."""
+        self._forgotten = True
+        self._greet()
+
     def _greet(self) -> asyncio.Future[Any]:
         life_ms = int(self._times.life_s * 1000)
         reply = self._commands.run(scripts.GREET, [self._replies], life_ms, self._cursor)
@@ -295,10 +300,11 @@ class RedisSubmissions:
                 self._put(call)
 
     async def _missing(self, calls: Sequence[_Call]) -> set[bytes]:
-        lines: dict[tuple[ModelKey, Priority], list[bytes]] = {}
+        lines: dict[str, list[bytes]] = {}
         for call in calls:
-            lines.setdefault((call.request.model, call.request.priority), []).append(call.entry)
+            stream = self._keys.of(call.request.model).stream(call.request.priority)
+            lines.setdefault(stream, []).extend((call.entry, call.token))
         missing: set[bytes] = set()
-        for (model, priority), entries in lines.items():
-            missing.update(await self._commands.run(scripts.LOST, [self._keys.of(model).stream(priority)], *entries))
+        for stream, entries in lines.items():
+            missing.update(await self._commands.run(scripts.LOST, [stream], self._name, *entries))
         return missing

@@ -10,13 +10,14 @@ The query takes redis-py's connection options (`ssl_ca_certs=...`, `ssl_cert_req
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -47,7 +48,7 @@ class Standalone:
 
     async def connection(self) -> AbstractConnection:
         """To that server."""
-        return self.kind(**self.options)
+        return await _made(self.kind, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Watched:
         finally:
             for client in sentinel.sentinels:
                 await client.aclose()
-        return self.kind(**self.options, host=host, port=port)
+        return await _made(self.kind, {**self.options, "host": host, "port": port})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +92,33 @@ class Clustered:
                 continue  # the next seed may be up; with none left the error below says so
             for first, last, master, *_ in ranges:
                 if first <= slot <= last:
-                    return self.kind(**self.options, host=master[0].decode() or host, port=int(master[1]))
+                    owner = {"host": master[0].decode() or host, "port": int(master[1])}
+                    return await _made(self.kind, {**self.options, **owner})
         raise ConnectionError(f"no node of the cluster knows who owns slot {slot}")
 
     async def _ask(self, host: str, port: int) -> Sequence[Any]:
-        options = {**self.options, "host": host, "port": port}
-        connection = self.kind(**options)
+        connection = await _made(self.kind, {**self.options, "host": host, "port": port})
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
                 await connection.send_command("CLUSTER", "SLOTS")
                 ranges: Sequence[Any] = await connection.read_response()
         finally:
-            await connection.disconnect(nowait=True)
+            await hang_up(connection)
         return ranges
+
+
+async def _made(kind: Callable[..., AbstractConnection], options: dict[str, Any]) -> AbstractConnection:
+    connection = kind(**options)
+    if isinstance(connection, SSLConnection):
+        await asyncio.to_thread(connection.ssl_context.get)  # reads certificates for 0.1 s, which the loop has not got
+    return connection
+
+
+async def hang_up(connection: AbstractConnection) -> None:
+    """Close it. TLS takes leave of the other side, and does not wait for long when that is gone."""
+    with contextlib.suppress(RedisError, OSError):  # it was broken already
+        await connection.disconnect()
 
 
 def parse(url: str, tag: str, password: str | None = None) -> Server:

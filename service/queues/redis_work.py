@@ -17,6 +17,7 @@ from service.queues.leases import Gate, Shelf, WorkerTimes
 from service.queues.redis_line import Line
 from service.queues.redis_link import Link
 from service.queues.redis_site import Post, Site
+from service.queues.redis_supply import Fetch, fetch_nothing
 from service.queues.redis_url import Server
 from service.queues.server_clock import ServerClock
 
@@ -25,6 +26,7 @@ class RedisWork:
     """`Work` over Redis. One per process; an async context manager, to be left after the lanes have ended.
 
     `worker` names this incarnation and is made up when empty: a new process never inherits the leases of an old one.
+    `fetch` brings the picture at a URI, for items of jobs.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class RedisWork:
         keys: Keys | None = None,
         times: WorkerTimes | None = None,
         now: Callable[[], float] = time.monotonic,
+        fetch: Fetch = fetch_nothing,
     ) -> None:
         self.worker = worker or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         times = times or WorkerTimes()
@@ -49,6 +52,7 @@ class RedisWork:
             gate=Gate(),
             emit=emit,
             now=now,
+            fetch=fetch,
         )
         self._lines: dict[ModelKey, Line] = {}
         self._opened = itertools.count()

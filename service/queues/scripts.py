@@ -15,8 +15,9 @@ class Script:
     sha: str
 
 
-def _read(name: str) -> Script:
-    text = (resources.files(__package__) / "scripts" / f"{name}.lua").read_bytes()
+def _read(*names: str) -> Script:
+    """One script of one file, or of several that follow each other."""
+    text = b"".join((resources.files(__package__) / "scripts" / f"{name}.lua").read_bytes() for name in names)
     return Script(text, hashlib.sha1(text, usedforsecurity=False).hexdigest())
 
 
@@ -28,6 +29,13 @@ COMPLETE = _read("complete")
 DELCONSUMER = _read("delconsumer")
 DEPTH = _read("depth")
 GREET = _read("greet")
+JOB_APPEND = _read("jobs", "job_append")
+JOB_BURY = _read("jobs", "job_bury")
+JOB_CANCEL = _read("jobs", "job_cancel")
+JOB_COMPLETE = _read("jobs", "job_complete")
+JOB_MEND = _read("jobs", "job_mend")
+JOB_OPEN = _read("jobs", "job_open")
+JOB_SEAL = _read("jobs", "job_seal")
 LOST = _read("lost")
 REAP = _read("reap")
 RELEASE = _read("release")
@@ -35,4 +43,6 @@ RENEW = _read("renew")
 RETIRE = _read("retire")
 SUBMIT = _read("submit")
 
-ALL = (BEAT, BURY, CANCEL, CLAIM, COMPLETE, DELCONSUMER, DEPTH, GREET, LOST, REAP, RELEASE, RENEW, RETIRE, SUBMIT)
+JOBS = (JOB_APPEND, JOB_BURY, JOB_CANCEL, JOB_COMPLETE, JOB_MEND, JOB_OPEN, JOB_SEAL)
+LINES = (BEAT, BURY, CANCEL, CLAIM, COMPLETE, DELCONSUMER, DEPTH, GREET, LOST, REAP, RELEASE, RENEW, RETIRE, SUBMIT)
+ALL = LINES + JOBS

@@ -16,6 +16,7 @@ from service.core.errors import (
     Code,
     EngineFailed,
     InvalidInput,
+    NoSuchJob,
     NoSuchLayer,
     NoSuchModel,
     NoSuchPicture,
@@ -26,6 +27,7 @@ from service.core.errors import (
     Refused,
     ServiceError,
     TooLate,
+    Unsupported,
 )
 
 DOMAIN = "vitrine"
@@ -45,6 +47,7 @@ STATUS: Mapping[Code, grpc.StatusCode] = {
     Code.TOO_LATE: grpc.StatusCode.DEADLINE_EXCEEDED,
     Code.CANCELLED: grpc.StatusCode.CANCELLED,
     Code.FAILED: grpc.StatusCode.INTERNAL,
+    Code.UNSUPPORTED: grpc.StatusCode.UNIMPLEMENTED,
 }
 
 #: `ErrorInfo.reason` of every error but `Overloaded`, which has its own.
@@ -54,12 +57,14 @@ REASONS: Mapping[type[ServiceError], str] = {
     NoSuchModel: "NO_SUCH_MODEL",
     NoSuchLayer: "NO_SUCH_LAYER",
     NoSuchPicture: "NO_SUCH_PICTURE",
+    NoSuchJob: "NO_SUCH_JOB",
     OverBudget: "OVER_BUDGET",
     Refused: "REFUSED",
     NotReady: "NOT_READY",
     TooLate: "TOO_LATE",
     Cancelled: "CANCELLED",
     EngineFailed: "ENGINE_FAILED",
+    Unsupported: "UNSUPPORTED",
     ServiceError: "FAILED",
 }
 _ERRORS = {reason: error for error, reason in REASONS.items()}

@@ -40,3 +40,13 @@ class Failure(_message.Message):
     value: str
     image: bool
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ..., limit: _Optional[str] = ..., value: _Optional[str] = ..., image: _Optional[bool] = ...) -> None: ...
+
+class Item(_message.Message):
+    __slots__ = ("name", "image", "uri")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    image: bytes
+    uri: str
+    def __init__(self, name: _Optional[str] = ..., image: _Optional[bytes] = ..., uri: _Optional[str] = ...) -> None: ...

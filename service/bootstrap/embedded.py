@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from service.api.introspection import IntrospectionServicer
 from service.api.server import GrpcServer
+from service.bootstrap.doors import glass, http_server
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import introspector
-from service.bootstrap.parts import VERSION, grpc_settings, image_limits, log, observed, queue_limits
+from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.catalog import Catalog
-from service.config import Config, host_and_port
+from service.config import Config
 from service.core.messages import ModelKey
 from service.core.ports import Engine
 from service.dispatch import Dispatcher
 from service.engine.store import ModelStore
 from service.engine.taps import TapSource
-from service.introspect.desk import Desk
 from service.introspect.tapping import Subject
 from service.lane import Lane
 from service.lifecycle import Lifecycle
 from service.queues.memory import MemoryQueue
-from service.web.app import create_app
-from service.web.server import HttpServer
 from service.worker import Worker
 
 
@@ -52,10 +49,10 @@ def build(config: Config) -> Lifecycle:
         let_go=lambda engine: looking.forget(engine.digest),
     )
     dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
-    glass = IntrospectionServicer(looking, Desk()) if config.introspection else None
-    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, glass)
+    looked_into = glass(config, looking) if config.introspection else None
+    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, looked_into.grpc if looked_into else None)
     metrics.watch(queue.depth, grpc.in_flight)
-    http = HttpServer(create_app(VERSION, catalog, ready, metrics.render), *host_and_port(config.http))
+    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into)
     return Lifecycle(
         dispatcher,
         grpc,

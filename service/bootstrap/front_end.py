@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from service.api.introspection import IntrospectionServicer
 from service.api.server import GrpcServer
-from service.bootstrap.parts import VERSION, grpc_settings, image_limits, log, observed, queue_limits
+from service.bootstrap.doors import Glass, http_server
+from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
-from service.config import Config, host_and_port
+from service.config import Config
 from service.core.use_cases import ModelCatalog
 from service.dispatch import Dispatcher
 from service.lifecycle import Lifecycle
 from service.queues.redis_catalog import RedisCatalog
 from service.queues.redis_submissions import RedisSubmissions
-from service.web.app import create_app
-from service.web.server import HttpServer
 
 #: Seconds between two looks at what workers announce.
 _LOOK_S = 0.5
@@ -30,9 +28,10 @@ def build(config: Config) -> Lifecycle:
     queue = RedisSubmissions(server, queue_limits(config), emit)
     catalog = RedisCatalog(server, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, image_limits(config), emit)
-    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, _glass(config, catalog))
+    looked_into = _glass(config, catalog)
+    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, looked_into.grpc if looked_into else None)
     metrics.watch(queue.depth, grpc.in_flight)
-    http = HttpServer(create_app(VERSION, catalog, ready, metrics.render), *host_and_port(config.http))
+    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into)
     return Lifecycle(
         dispatcher,
         grpc,
@@ -47,7 +46,7 @@ def build(config: Config) -> Lifecycle:
     )
 
 
-def _glass(config: Config, catalog: ModelCatalog) -> IntrospectionServicer | None:
+def _glass(config: Config, catalog: ModelCatalog) -> Glass | None:
     """Looking in needs the model files and an engine here: it is offered where `models` says where they are."""
     if not config.introspection or "models" not in config.model_fields_set:
         return None

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from service.api.introspection import IntrospectionServicer
+from service.bootstrap.doors import Glass, glass
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import introspector
 from service.config import Config
 from service.core.use_cases import ModelCatalog
 from service.engine.store import ModelStore
-from service.introspect.desk import Desk
 from service.introspect.mounted import Mounted
 
 #: Nothing is measured for an engine that computes a picture now and then: plain fp32 on one thread.
 _PLAIN = {"providers": ("cpu",), "precision": "exact", "lanes": 1, "intra_op_threads": 1, "batch": 1}
 
 
-def remote_glass(config: Config, catalog: ModelCatalog) -> IntrospectionServicer:
+def remote_glass(config: Config, catalog: ModelCatalog) -> Glass:
     """Looks into what `catalog` says is served. Raises `Refused` when no ONNX Runtime is installed here."""
     store = ModelStore(config.models)
     mounted = Mounted(catalog.get, opener(config.model_copy(update=_PLAIN), store), partial(file_of, store))
-    return IntrospectionServicer(introspector(config, mounted.subject), Desk())
+    return glass(config, introspector(config, mounted.subject))

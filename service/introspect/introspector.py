@@ -12,7 +12,7 @@ import numpy as np
 
 from service.core.arithmetic import explain, needed
 from service.core.errors import InvalidInput, NoSuchLayer
-from service.core.image import Limits, decode
+from service.core.image import Limits, decode, inspect
 from service.core.introspection import (
     Kernels,
     Listing,
@@ -66,6 +66,11 @@ class Introspector:
         self._now = now
         self._studied: OrderedDict[str, Anatomy] = OrderedDict()
         self._studying = threading.Lock()
+
+    def keep(self, image: bytes) -> str:
+        """Remember a picture whose header was looked at, and return its id. Raises `BadImage` or `InvalidInput`."""
+        inspect(image, self._limits)
+        return self._pictures.put(image)
 
     def layers(self, model: str, version: int, selector: Selector) -> Listing:
         """The chosen layers. Raises `NoSuchModel`, `NoSuchLayer`, `NotReady` or `InvalidInput`."""

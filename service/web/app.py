@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -10,6 +10,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from service.core.use_cases import ModelCatalog
+from service.web.errors import HANDLERS
+from service.web.operations import Operation, openapi
 
 #: Takes an `Accept` header, returns the metrics and their content type.
 Render = Callable[[str], tuple[bytes, str]]
@@ -17,8 +19,10 @@ Render = Callable[[str], tuple[bytes, str]]
 Ready = Callable[[], tuple[bool, str]]
 
 
-def create_app(version: str, catalog: ModelCatalog, ready: Ready, render: Render) -> Starlette:
-    """The application; `ready` decides `/readyz`, `render` writes `/metrics`."""
+def create_app(
+    version: str, catalog: ModelCatalog, ready: Ready, render: Render, operations: Sequence[Operation] = ()
+) -> Starlette:
+    """The application; `ready` decides `/readyz`, `render` writes `/metrics`, `operations` are the twin of the API."""
 
     async def index(_request: Request) -> Response:
         models = [
@@ -39,5 +43,15 @@ def create_app(version: str, catalog: ModelCatalog, ready: Ready, render: Render
         # As a header, since starlette would add a charset to the media type that Prometheus' type has already.
         return Response(body, headers={"content-type": content_type})
 
-    handlers = {"/": index, "/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
-    return Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
+    async def described(_request: Request) -> Response:
+        return JSONResponse(openapi(version, operations))
+
+    handlers = {
+        "/": index,
+        "/healthz": healthz,
+        "/readyz": readyz,
+        "/metrics": metrics,
+        "/openapi.json": described,
+    }
+    routes = [Route(path, handler) for path, handler in handlers.items()]
+    return Starlette(routes=[*routes, *(each.route() for each in operations)], exception_handlers=HANDLERS)

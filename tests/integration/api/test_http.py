@@ -31,7 +31,7 @@ async def test_the_index_tells_what_is_here(http: httpx.AsyncClient) -> None:
 
     assert index["version"] == "1.2.3"
     assert index["models"][0] == {"name": "digits", "version": 3, "state": "ready", "latest": True}
-    assert index["paths"] == ["/", "/healthz", "/readyz", "/metrics"]
+    assert index["paths"] == ["/", "/healthz", "/readyz", "/metrics", "/openapi.json"]
 
 
 async def test_live_and_ready_differ(http: httpx.AsyncClient, catalog: FakeCatalog) -> None:

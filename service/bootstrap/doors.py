@@ -1,0 +1,49 @@
+"""The ways into a front-end: the gRPC and the HTTP port, and looking in through both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.api.introspection import IntrospectionServicer
+from service.bootstrap.parts import VERSION
+from service.config import Config, host_and_port
+from service.core.use_cases import Classifying, Introspecting, ModelCatalog
+from service.introspect.desk import Desk
+from service.telemetry.metrics import Metrics
+from service.web.app import create_app
+from service.web.classification import ClassificationTwin
+from service.web.introspection import IntrospectionTwin
+from service.web.server import HttpServer
+
+
+@dataclass(frozen=True, slots=True)
+class Glass:
+    """Looking in, by gRPC and by HTTP, at one desk."""
+
+    grpc: IntrospectionServicer
+    http: IntrospectionTwin
+
+
+def glass(config: Config, inside: Introspecting) -> Glass:
+    """The two ways into `inside`."""
+    desk = Desk()
+    return Glass(IntrospectionServicer(inside, desk), IntrospectionTwin(inside, desk, config.max_image_bytes))
+
+
+def http_server(
+    config: Config,
+    inside: Classifying,
+    catalog: ModelCatalog,
+    *,
+    ready: Callable[[], tuple[bool, str]],
+    metrics: Metrics,
+    glass: Glass | None,
+) -> HttpServer:
+    """The HTTP port: probes, metrics, and the twin of the API."""
+    operations = [
+        *ClassificationTwin(inside, catalog, config.max_image_bytes).operations(),
+        *(glass.http.operations() if glass else ()),
+    ]
+    app = create_app(VERSION, catalog, ready, metrics.render, operations)
+    return HttpServer(app, *host_and_port(config.http))

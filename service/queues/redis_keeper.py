@@ -70,7 +70,10 @@ class Keeper:
         keys = self._post.keys
         try:
             others = await self._site.commands.run(
-                scripts.RETIRE, [keys.workers, keys.lanes, keys.line], self._post.consumer
+                scripts.RETIRE,
+                [keys.workers, keys.lanes, keys.line, self._site.keys.models],
+                self._post.consumer,
+                str(self._post.model),
             )
         except (Away, Rejected):
             return 1

@@ -11,6 +11,7 @@ from service.core.events import Event, ModelChanged
 from service.core.messages import ModelKey
 from service.queues.leases import WorkerTimes
 from service.queues.redis_catalog import RedisCatalog
+from service.queues.redis_release import release
 from service.queues.redis_work import RedisWork
 from tests.engines import TINY, FakeEngine, tuned
 from tests.integration.queues.parts import KEYS, address
@@ -46,6 +47,23 @@ async def test_announced_versions_can_be_resolved(server: RedisServer) -> None:
             assert catalog.get("tiny", 2).reason == "no worker serves it just now"
             assert catalog.resolve("tiny", 0) == ONE
             assert catalog.resolve("tiny", 2) == TWO  # submitting is what tells that nobody serves it
+
+
+async def test_the_last_worker_of_a_version_is_missed_at_once(server: RedisServer) -> None:
+    """Not when its last beat expires: until then callers of the latest version would be turned away."""
+    async with (
+        RedisWork(address(server), _ignore, keys=KEYS) as work,
+        RedisCatalog(address(server), _ignore, keys=KEYS) as catalog,
+    ):
+        for key in (ONE, TWO):
+            work.open(key, FakeEngine())
+            await work.announced(key)
+        await catalog.follow()
+        assert catalog.resolve("tiny", 0) == TWO
+
+        await release(address(server), work.worker, KEYS)
+        await catalog.follow()
+        assert {status.state for status in catalog.list()} == {"available"}
 
 
 async def test_what_nobody_announced_does_not_exist(server: RedisServer) -> None:

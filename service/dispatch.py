@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Self
 
 from service.core.errors import Code, NotReady, ServiceError
 from service.core.events import Emit, RequestDone
 from service.core.image import Limits, inspect
-from service.core.messages import Answer, ModelKey, Options, Request
+from service.core.messages import Answer, ModelKey, Options, Payload, Priority, Request
 from service.core.ports import Submissions
 
 
@@ -46,27 +48,84 @@ class Dispatcher:
         Cancelling the awaiting task withdraws the request. Raises `BadImage`, `NoSuchModel`, `NotReady`,
         `Overloaded`, `TooLate` or `EngineFailed`.
         """
-        started = self._now()
-        known = ""
-        code: Code | None = Code.FAILED
-        try:
-            key = self._admit(model, version)
-            known = key.name
+        with _Observed(self._emit, self._now, method) as observed:
+            observed.key = key = self._admit(model, version)
             inspect(image, self._limits)
             answer = await self._queue.submit(Request(id, key, image, options, deadline))
-        except ServiceError as error:
-            code = error.code
-            raise
-        except asyncio.CancelledError:
-            code = Code.CANCELLED
-            raise
-        else:
-            code = None
+            observed.answers = (answer,)
             return answer
-        finally:
-            self._emit(RequestDone(known, method, code, self._now() - started))
+
+    async def classify_all(
+        self,
+        *,
+        id: str,
+        model: str,
+        version: int,
+        images: Sequence[Payload],
+        options: Options,
+        deadline: float,
+        priority: Priority,
+        method: str,
+    ) -> Sequence[Answer]:
+        """The answers to all pictures of one request, by one version; the first that fails takes the others with it.
+
+        Raises what `classify` does.
+        """
+        with _Observed(self._emit, self._now, method) as observed:
+            observed.key = key = self._admit(model, version)
+            if not options.pixels:
+                for image in images:
+                    inspect(bytes(image), self._limits)
+            requests = [Request(id, key, image, options, deadline, priority) for image in images]
+            observed.answers = answers = await _together([self._queue.submit(request) for request in requests])
+            return answers
 
     def _admit(self, model: str, version: int) -> ModelKey:
         if self.closed:
             raise NotReady("the server is shutting down")
         return self._resolve(model, version)
+
+
+class _Observed:
+    """States at its end what became of one request."""
+
+    __slots__ = ("_emit", "_method", "_now", "_started", "answers", "key")
+
+    def __init__(self, emit: Emit, now: Callable[[], float], method: str) -> None:
+        self._emit = emit
+        self._now = now
+        self._method = method
+        self._started = now()
+        self.key = ModelKey("", 0)
+        self.answers: Sequence[Answer] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        took_s = self._now() - self._started
+        timings = tuple([answer.timing for answer in self.answers])
+        self._emit(RequestDone(self.key.name, self._method, _code(error), took_s, self.key.version, timings))
+
+
+def _code(error: BaseException | None) -> Code | None:
+    if error is None:
+        return None
+    if isinstance(error, ServiceError):
+        return error.code
+    return Code.CANCELLED if isinstance(error, asyncio.CancelledError) else Code.FAILED
+
+
+async def _together(submissions: Sequence[Coroutine[Any, Any, Answer]]) -> Sequence[Answer]:
+    """All answers in order. When one fails, or the caller leaves, the others are withdrawn."""
+    if len(submissions) == 1:
+        return [await submissions[0]]
+    tasks = [asyncio.ensure_future(submission) for submission in submissions]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

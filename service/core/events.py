@@ -6,17 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.core.errors import Code, Reason
-from service.core.messages import ModelKey
+from service.core.messages import ModelKey, Timing
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDone:
-    """One classification left the front-end. `code` is None when it succeeded; `took_s` from admission to answer."""
+    """One request left the front-end. `code` is None when it succeeded; `took_s` from admission to answer.
+
+    `version` is 0 when none was found; `timings` has one entry per picture answered.
+    """
 
     model: str
     method: str
     code: Code | None
     took_s: float
+    version: int = 0
+    timings: tuple[Timing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

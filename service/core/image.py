@@ -6,6 +6,7 @@ colour model takes gray ones by replication. Of animations the first frame count
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ from PIL import Image
 from service.core import jpeg, raster
 from service.core.errors import BadImage, InvalidInput
 from service.core.image_header import Format, Header, Limits, check_size, sniff
+from service.core.messages import Payload
 from service.core.resize import Box, Pixels, Size, resize
 from service.core.spec import Interpolation, Spec
 
-__all__ = ["Format", "Header", "Limits", "decode", "inspect", "prepare"]
+__all__ = ["Format", "Header", "Limits", "decode", "inspect", "load", "prepare"]
 
 #: What Pillow and simplejpeg raise on damaged files, as found by fuzzing and in their sources. No MemoryError: sizes
 #: were checked, so that one is the server's own trouble.
@@ -55,6 +57,19 @@ def decode(data: bytes, spec: Spec, limits: Limits) -> Pixels:
     format, or is truncated or damaged.
     """
     return prepare(_decode(data, limits, gray=spec.channels == 1), spec)
+
+
+def load(data: Payload, spec: Spec, limits: Limits, *, pixels: bool) -> Pixels:
+    """What the network is fed with, uint8 [height, width, channels]: `data` as it is when it is `pixels`, or decoded.
+
+    Pixels are not copied. Raises `BadImage` for another number of them than the spec has; else what `decode` raises.
+    """
+    if not pixels:
+        return decode(bytes(data), spec, limits)
+    if len(data) != math.prod(spec.shape):
+        shape = " x ".join(str(side) for side in spec.shape)
+        raise BadImage("image", f"{math.prod(spec.shape)} bytes, {shape} pixels", f"{len(data)} bytes")
+    return np.frombuffer(data, np.uint8).reshape(spec.shape)
 
 
 def _decode(data: bytes, limits: Limits, *, gray: bool) -> Pixels:

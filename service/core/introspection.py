@@ -25,12 +25,14 @@ class Kernels(Enum):
 class Picture:
     """An encoded picture, or the id of one that was sent before: its SHA-256 in hex.
 
-    With `keep`, it is remembered for a while, so that the next question needs the id only.
+    With `keep`, it is remembered for a while, so that the next question needs the id only. With `pixels`, `image` is
+    the network's own input, uint8 [height, width, channels]; that is never kept.
     """
 
     image: bytes = b""
     id: str = ""
     keep: bool = True
+    pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from service.core.errors import ServiceError
 
 NEVER = math.inf
 
+#: Bytes of a picture; a view where they lie in a larger message.
+Payload = bytes | memoryview
+
 
 class Priority(IntEnum):
     """Who goes first; less urgent work is passed over, never starved."""
@@ -32,24 +35,28 @@ class ModelKey:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller wants to see. `min_score` in 0..1 drops predictions below it; `logits` adds the raw outputs."""
+    """What the caller wants to see. `min_score` in 0..1 drops predictions below it; `logits` adds the raw outputs.
+
+    With `pixels`, what was sent is the network's own input, uint8 [height, width, channels] in C order, and no file.
+    """
 
     top_k: int = 5
     min_score: float = 0.0
     logits: bool = False
+    pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One image to classify by one model version.
 
-    `image` is an encoded picture (JPEG, PNG, ...). `deadline` is in seconds of this process's monotonic clock,
-    `NEVER` without one; a queue that leaves the process carries the remaining time instead.
+    `image` is an encoded picture (JPEG, PNG, ...), or pixels if the options say so. `deadline` is in seconds of this
+    process's monotonic clock, `NEVER` without one; a queue that leaves the process carries the remaining time instead.
     """
 
     id: str
     model: ModelKey
-    image: bytes
+    image: Payload
     options: Options = field(default_factory=Options)
     deadline: float = NEVER
     priority: Priority = Priority.NORMAL

@@ -8,7 +8,7 @@ from typing import Protocol
 from service.core.introspection import Listing, MapsEvent, MapsRequest, UnitAnswer, UnitRequest
 from service.core.jobs import Item, ItemResult, Job, Order
 from service.core.layers import Selector
-from service.core.messages import Answer, Options, Priority
+from service.core.messages import Answer, Options, Payload, Priority
 from service.core.status import ModelStatus
 
 
@@ -42,7 +42,7 @@ class ClassifyingAll(Protocol):
         id: str,
         model: str,
         version: int,
-        images: Sequence[bytes],
+        images: Sequence[Payload],
         options: Options,
         deadline: float,
         priority: Priority,

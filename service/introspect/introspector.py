@@ -12,7 +12,7 @@ import numpy as np
 
 from service.core.arithmetic import explain, needed
 from service.core.errors import InvalidInput, NoSuchLayer
-from service.core.image import Limits, decode, inspect
+from service.core.image import Limits, inspect, load
 from service.core.introspection import (
     Kernels,
     Listing,
@@ -139,8 +139,8 @@ class Introspector:
     def _shoot(self, subject: Subject, picture: Picture) -> Shot:
         """Decode a picture and let the serving session classify it."""
         image = picture.image or self._pictures.get(picture.id)
-        pixels = decode(image, subject.engine.spec, self._limits)
-        kept = self._pictures.put(image) if picture.keep else ""
+        pixels = load(image, subject.engine.spec, self._limits, pixels=picture.pixels)
+        kept = self._pictures.put(image) if picture.keep and not picture.pixels else ""
         return Shot(kept, pixels, subject.engine.run(pixels[np.newaxis])[0])
 
     def _anatomy(self, subject: Subject) -> Anatomy:

@@ -75,7 +75,13 @@ def left_ms(deadline: float, now: float) -> int:
 
 def params(id: str, options: Options) -> bytes:
     """What a worker must know of a request beside its picture."""
-    message = pb.Params(id=id, top_k=options.top_k, min_score=options.min_score, logits=options.logits)
+    message = pb.Params(
+        id=id,
+        top_k=options.top_k,
+        min_score=options.min_score,
+        logits=options.logits,
+        pixels=options.pixels,
+    )
     return message.SerializeToString()
 
 
@@ -85,7 +91,7 @@ def read_options(text: bytes) -> Options:
 
 
 def _options(asked: pb.Params) -> Options:
-    return Options(asked.top_k, asked.min_score, asked.logits)
+    return Options(asked.top_k, asked.min_score, asked.logits, asked.pixels)
 
 
 def read_work(entry: bytes, fields: Sequence[bytes]) -> Work | None:

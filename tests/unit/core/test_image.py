@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.core.errors import InvalidInput
-from service.core.image import Limits, decode, prepare
+from service.core.errors import BadImage, InvalidInput
+from service.core.image import Limits, decode, load, prepare
 from tests.unit.core.encoded import encode, photo, spec
 
 
@@ -122,3 +122,25 @@ def test_other_arrays_are_refused(shape: tuple[int, ...], dtype: type, got: str)
     """Raw pixels of a caller must have the shape and type that decoding gives."""
     with pytest.raises(InvalidInput, match=rf"pixels: uint8 \[height, width, 1 or 3\], got {got}"):
         prepare(np.zeros(shape, dtype), spec(1, 2, 2))
+
+
+def test_pixels_are_taken_as_they_are() -> None:
+    """The network's own input needs no decoding, and is not copied."""
+    data = bytes(range(12))
+    pixels = load(memoryview(data), spec(3, 2, 2), Limits(), pixels=True)
+
+    assert pixels.tolist() == [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]
+    assert not pixels.flags.owndata
+
+
+def test_pixels_of_another_size_are_refused() -> None:
+    """The message says how many bytes make the network's input."""
+    with pytest.raises(BadImage, match="image: 12 bytes, 2 x 2 x 3 pixels, got 11 bytes"):
+        load(bytes(11), spec(3, 2, 2), Limits(), pixels=True)
+
+
+def test_files_are_decoded_on_the_same_way_in() -> None:
+    """What is no pixels is an encoded picture."""
+    data = encode(photo(17, 23), "PNG")
+
+    assert np.array_equal(load(data, spec(3, 17, 23), Limits(), pixels=False), decode(data, spec(3, 17, 23), Limits()))

@@ -33,7 +33,7 @@ ANSWER = Answer(
 
 def fields(**changes: bytes) -> list[bytes]:
     """An entry as Redis returns it."""
-    request = Request("ß", ModelKey("digits", 7), b"image", Options(3, 0.1, logits=True))
+    request = Request("ß", ModelKey("digits", 7), b"image", Options(3, 0.1, logits=True, pixels=True))
     values = {"v": b"1", "i": b"token", "d": b"5", "r": b"fe", "s": b"5", "p": envelope.params(request.id, request.options), "x": b"image"}
     return [part for name, value in {**values, **changes}.items() for part in (name.encode(), value)]
 
@@ -43,7 +43,7 @@ def test_work_is_read_as_it_was_written() -> None:
     work = envelope.read_work(b"123-4", fields())
 
     assert work is not None
-    assert (work.id, work.options) == ("ß", Options(3, 0.1, logits=True))
+    assert (work.id, work.options) == ("ß", Options(3, 0.1, logits=True, pixels=True))
     assert (work.entry, work.token, work.front_end, work.deadline_ms, work.size) == (b"123-4", b"token", "fe", 5, 5)
     assert (work.image, work.queued_ms) == (b"image", 123)
 

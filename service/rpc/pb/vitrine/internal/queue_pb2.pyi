@@ -6,16 +6,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Params(_message.Message):
-    __slots__ = ("id", "top_k", "min_score", "logits")
+    __slots__ = ("id", "top_k", "min_score", "logits", "pixels")
     ID_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
     LOGITS_FIELD_NUMBER: _ClassVar[int]
+    PIXELS_FIELD_NUMBER: _ClassVar[int]
     id: str
     top_k: int
     min_score: float
     logits: bool
-    def __init__(self, id: _Optional[str] = ..., top_k: _Optional[int] = ..., min_score: _Optional[float] = ..., logits: _Optional[bool] = ...) -> None: ...
+    pixels: bool
+    def __init__(self, id: _Optional[str] = ..., top_k: _Optional[int] = ..., min_score: _Optional[float] = ..., logits: _Optional[bool] = ..., pixels: _Optional[bool] = ...) -> None: ...
 
 class Reply(_message.Message):
     __slots__ = ("answer", "failure")

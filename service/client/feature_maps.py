@@ -20,7 +20,7 @@ class LayerMaps:
     """One layer for one picture.
 
     `values` [channels, height, width] are what `data`, the bytes as they came, holds: float32, the layer's own type
-    for NPY, float16 for FLOAT16; UINT8 comes back as float32. They have no channels for STATISTICS and PNG.
+    for NPY and STORED, float16 for FLOAT16; UINT8 comes back as float32. They have no channels for STATISTICS and PNG.
     """
 
     header: LayerHeader
@@ -77,7 +77,7 @@ async def assembled(
 
 
 def _layer(header: LayerHeader, data: bytes, request: MapsRequest) -> LayerMaps:
-    encoded = Encoded(data, header.shape, header.scale, header.offset, header.colormap, header.not_finite)
+    encoded = Encoded(data, header.shape, header.scale, header.offset, header.colormap, header.not_finite, header.dtype)
     return LayerMaps(header, data, decode(encoded, request.encoding.kind))
 
 

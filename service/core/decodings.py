@@ -22,6 +22,9 @@ def decode(encoded: Encoded, kind: Kind) -> Array:
             return np.frombuffer(encoded.data, "<f4").reshape(encoded.shape)
         case Kind.FLOAT16:
             return np.frombuffer(encoded.data, "<f2").reshape(encoded.shape)
+        case Kind.STORED:
+            stored = np.dtype(encoded.dtype or "float32").newbyteorder("<")
+            return np.frombuffer(encoded.data, stored).reshape(encoded.shape)
         case Kind.NPY:
             values: Array = np.load(io.BytesIO(encoded.data), allow_pickle=False)[0]
             return values

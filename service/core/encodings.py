@@ -27,6 +27,7 @@ class Kind(Enum):
     UINT8 = "uint8"  #: value = offset + scale * byte
     PNG = "png"  #: one picture of tiles, row by row
     NPY = "npy"  #: a NumPy file of [1, channels, height, width] in the layer's own type
+    STORED = "stored"  #: as the network holds them: floats, or the integers of an INT8 network
 
 
 class Range(Enum):
@@ -81,6 +82,7 @@ class Encoded:
     offset: tuple[float, ...] = ()
     colormap: str = ""
     not_finite: tuple[int, ...] = ()
+    dtype: str = ""  #: of STORED: NumPy's name
 
 
 _NPY_HEADER_BYTES = 128
@@ -100,8 +102,9 @@ def price(shape: Shape, itemsize: int, encoding: Encoding) -> int:
             return 4 * math.prod(shape)
         case Kind.FLOAT16:
             return 2 * math.prod(shape)
-        case Kind.NPY:
-            return _NPY_HEADER_BYTES + itemsize * math.prod(shape)
+        case Kind.STORED | Kind.NPY:
+            header = _NPY_HEADER_BYTES if encoding.kind is Kind.NPY else 0
+            return header + itemsize * math.prod(shape)
         case Kind.UINT8:
             return channels * math.prod(_reduced((height, width), encoding.max_side))
         case _:  # PNG
@@ -110,7 +113,7 @@ def price(shape: Shape, itemsize: int, encoding: Encoding) -> int:
             return rows * (columns + 1) + rows * columns // 1000 + 2048
 
 
-def encode(maps: Array, encoding: Encoding) -> Encoded:
+def encode(maps: Array, encoding: Encoding) -> Encoded:  # noqa: PLR0911  # one case per kind
     """Encode [channels, height, width] of any type; raises `InvalidInput` when the kind cannot hold them."""
     channels, height, width = maps.shape
     shape = (channels, height, width)
@@ -122,6 +125,9 @@ def encode(maps: Array, encoding: Encoding) -> Encoded:
         case Kind.FLOAT16:
             with np.errstate(over="ignore"):
                 return Encoded(maps.astype("<f2", order="C").tobytes(), shape)
+        case Kind.STORED:
+            little = maps.astype(maps.dtype.newbyteorder("<"), order="C")
+            return Encoded(little.tobytes(), shape, dtype=maps.dtype.name)
         case Kind.NPY:
             return Encoded(_npy(maps[np.newaxis]), shape)
         case Kind.UINT8:
@@ -133,7 +139,7 @@ def encode(maps: Array, encoding: Encoding) -> Encoded:
 def chunks(encoded: Encoded, kind: Kind, limit: int) -> list[tuple[int, bytes]]:
     """The bytes in pieces of at most `limit`, each with its offset; whole channels where they fit."""
     channels = encoded.shape[0]
-    plain = kind in {Kind.FLOAT32, Kind.FLOAT16, Kind.UINT8} and channels > 0
+    plain = kind in {Kind.FLOAT32, Kind.FLOAT16, Kind.UINT8, Kind.STORED} and channels > 0
     channel = len(encoded.data) // channels if plain else 0
     step = limit // channel * channel if 0 < channel <= limit else limit
     return [(start, encoded.data[start : start + step]) for start in range(0, len(encoded.data), step)]

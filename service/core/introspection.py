@@ -114,8 +114,9 @@ class LayerHeader:
     """Before the bytes of one layer for one picture. `ordinal` counts these headers from 0.
 
     `shape` is that of the encoded values [channels, height, width], `box` the region in units, `channels` their indices
-    in the layer. `scale` and `offset` read UINT8 and PNG. In a dry run, `size_bytes` is an upper bound for PNG, there
-    are no statistics, and ranked channels are not known.
+    in the layer. `scale` and `offset` read UINT8 and PNG, `scale` and `zero_point` the integers of STORED:
+    value = scale * (integer - zero_point); without them, STORED are floats. In a dry run, `size_bytes` is an upper
+    bound for PNG, there are no statistics, and ranked channels are not known.
     """
 
     ordinal: int
@@ -131,6 +132,8 @@ class LayerHeader:
     offset: tuple[float, ...] = ()
     colormap: str = ""
     not_finite: tuple[int, ...] = ()
+    zero_point: tuple[int, ...] = ()
+    dtype: str = ""  #: NumPy's name of the type in which STORED values came
 
 
 @dataclass(frozen=True, slots=True)

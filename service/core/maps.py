@@ -101,6 +101,10 @@ class Selection:
     channels: tuple[int, ...]
     box: Box
 
+    def same_of(self, maps: Array) -> Array:
+        """The same channels and region of other maps [channels, height, width]."""
+        return maps[list(self.channels), self.box.y0 : self.box.y1, self.box.x0 : self.box.x1]
+
 
 def as_maps(values: Array) -> Array:
     """One picture's output of a layer as [channels, height, width]: a vector is as many maps of one unit."""

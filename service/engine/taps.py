@@ -20,10 +20,14 @@ from numpy.typing import NDArray
 from service.core.errors import EngineFailed
 from service.core.graph import Array
 from service.core.introspection import Kernels
+from service.core.quantised import QUANTIZE
 from service.core.spec import INPUT_NAME
 from service.core.tuning import Setting
 from service.engine import graph
 from service.engine.session import RUNTIME_ERRORS, open_session, quiet_options
+
+#: How INT8 networks are looked into.
+_INTEGERS = Setting("cpu", "fp32", lanes=1, intra_op_threads=1, batch=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,13 @@ class TapSessions:
 
 
 def _build(source: TapSource, tensors: tuple[str, ...], kernels: Kernels) -> TapSession:
-    model = graph.tapped(graph.parse(source.read()), tensors)
+    whole = graph.parse(source.read())
+    model = graph.tapped(whole, tensors)
     if kernels is Kernels.AS_SERVED:
         session = open_session(model, replace(source.setting, lanes=1, intra_op_threads=1))
+    elif any(node.op_type == QUANTIZE for node in whole.graph.node):
+        # Integers differ by a step between optimisation levels (onnxruntime#32132): only the serving one is true.
+        session = open_session(model, _INTEGERS)
     else:
         session = _reference(model)
     return TapSession(session, tensors, len(model))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.encodings import chunks, encode
+from service.core.encodings import Kind, chunks, encode
 from service.core.errors import InvalidInput, Refused, TooLate
 from service.core.heads import class_weights
 from service.core.introspection import (
@@ -54,16 +54,18 @@ class Run:
         return [each.layer for each in self.priced]
 
 
-def fetchable(chosen: Sequence[LayerInfo], request: MapsRequest) -> Sequence[LayerInfo]:
+def fetchable(chosen: Sequence[LayerInfo], request: MapsRequest, anatomy: Anatomy) -> Sequence[LayerInfo]:
     """The chosen layers, less those that are gone when the model is served, if that is what is looked at.
 
-    Raises `Refused` when one of those was asked for by its very name.
+    It always is in INT8 networks: a float inside a fused group, once fetched, would make it compute in floats. Raises
+    `Refused` when one of those was asked for by its very name.
     """
-    if request.kernels is Kernels.REFERENCE:
+    if request.kernels is Kernels.REFERENCE and not anatomy.integers:
         return chosen
+    cure = "the fp32 version of the model shows it" if anatomy.integers else "REFERENCE kernels show it"
     for layer in chosen:
         if layer.folded_into and layer.id in request.layers.include:
-            raise Refused(f"layer {layer.id}: served, it is folded into {layer.folded_into}; REFERENCE kernels show it")
+            raise Refused(f"layer {layer.id}: served, it is folded into {layer.folded_into}; {cure}")
     return [layer for layer in chosen if not layer.folded_into]
 
 
@@ -84,7 +86,7 @@ def events(
     for index, shot in enumerate(shots):
         for group in groups(run.layers, max_tapped_bytes):
             in_time(run.request.deadline, now())
-            tensors = [layer.tensor for layer in group]
+            tensors = [_source(run, layer) for layer in group]
             tapped = tapping.tap(run.subject, run.anatomy.graph, tensors, shot, run.request.kernels)
             if tally.parity is None:
                 yield _header(run, shots, tapped.parity)
@@ -134,9 +136,11 @@ def _header(run: Run, shots: Sequence[Shot], parity: Parity) -> RunHeader:
 def _layer(run: Run, layer: LayerInfo, tapped: Tapped, *, ordinal: int, picture: int) -> Iterator[MapsEvent]:
     """One layer for one picture: header, bytes in chunks, checksum."""
     wanted, encoding = run.request.wanted, run.request.encoding
-    maps = as_maps(tapped.values[layer.tensor][0])
+    values = tapped.values[_source(run, layer)]
+    integers = run.anatomy.integers.get(layer.tensor) if encoding.kind is Kind.STORED else None
+    maps = as_maps((values if integers is None else integers.floats(values))[0])
     cut = choose(maps, wanted, layer.field, _weights(run.anatomy, layer, wanted))
-    encoded = encode(cut.values, encoding)
+    encoded = encode(cut.values if integers is None else cut.same_of(as_maps(values[0])), encoding)
     yield LayerHeader(
         ordinal=ordinal,
         layer=layer,
@@ -147,14 +151,22 @@ def _layer(run: Run, layer: LayerInfo, tapped: Tapped, *, ordinal: int, picture:
         size_bytes=len(encoded.data),
         statistics=statistics(cut.values, wanted),
         per_channel=tuple(statistics(each, wanted) for each in cut.values) if wanted.per_channel else (),
-        scale=encoded.scale,
+        scale=encoded.scale if integers is None else tuple(integers.scale.ravel().tolist()),
         offset=encoded.offset,
         colormap=encoded.colormap,
         not_finite=encoded.not_finite,
+        zero_point=() if integers is None else tuple(integers.zero_point.ravel().tolist()),
+        dtype=encoded.dtype,
     )
     for offset, data in chunks(encoded, encoding.kind, CHUNK_BYTES):
         yield Chunk(ordinal, offset, data)
     yield LayerEnd(ordinal, zlib.crc32(encoded.data))
+
+
+def _source(run: Run, layer: LayerInfo) -> str:
+    """The tensor to fetch: the integers behind a layer where those are wanted, and it has any."""
+    integers = run.anatomy.integers.get(layer.tensor)
+    return layer.tensor if integers is None or run.request.encoding.kind is not Kind.STORED else integers.tensor
 
 
 def _weights(anatomy: Anatomy, layer: LayerInfo, wanted: Wanted) -> NDArray[np.float64] | None:

@@ -96,6 +96,7 @@ class Introspector:
         """The arithmetic of one unit. Raises what `maps` does."""
         subject = self._subject(request.model, request.version)
         anatomy = self._anatomy(subject)
+        anatomy.check(request.layer)
         layer = find(anatomy.layers, request.layer)
         tensors = needed(anatomy.graph, layer)
         in_time(request.deadline, self._now())
@@ -130,10 +131,12 @@ class Introspector:
             raise InvalidInput("pictures", "at least one, unless dry_run is set", 0)
         subject = self._subject(request.model, request.version)
         anatomy = self._anatomy(subject)
-        chosen = fetchable(select(anatomy.layers, request.layers), request)
+        for name in request.layers.include:
+            anatomy.check(name)
+        chosen = fetchable(select(anatomy.layers, request.layers), request, anatomy)
         if not chosen:
             raise NoSuchLayer("layers: the selection matches none")
-        priced = price_all(chosen, request.wanted, request.encoding)
+        priced = price_all(chosen, request.wanted, request.encoding, anatomy.integers)
         return Run(subject, anatomy, priced, request, total(priced, request, self._budget.max_answer_bytes))
 
     def _shoot(self, subject: Subject, picture: Picture) -> Shot:

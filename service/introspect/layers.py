@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from service.core import windows
 from service.core.anatomy import describe
+from service.core.errors import Refused
 from service.core.graph import Graph, TensorType
 from service.core.introspection import Kernels
 from service.core.layers import LayerInfo
+from service.core.quantised import Integers, integers, with_float_weights
 from service.core.spec import Spec
 from service.engine import graph as files
 from service.engine.folding import surviving_tensors
@@ -23,15 +25,26 @@ _PROBED = 64
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """A graph with the types of all its tensors, and its layers in the order in which they start."""
+    """A graph with the types of all its tensors, and its layers in the order in which they start.
+
+    `integers` are those behind the activations of an INT8 network; `folded` are its layers of which nothing is left.
+    """
 
     graph: Graph = field(repr=False)
     layers: tuple[LayerInfo, ...]
+    integers: Mapping[str, Integers] = field(default_factory=dict, repr=False)
+    folded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names_modules(self) -> bool:
         """Whether the file says which module calls it came from; else layers are named after ONNX nodes."""
         return any(layer.named_by == "module" for layer in self.layers)
+
+    def check(self, layer: str) -> None:
+        """Raise `Refused` for a layer that quantising folded into another."""
+        if layer in self.folded:
+            where = self.folded[layer]
+            raise Refused(f"layer {layer}: quantising folded it into {where}; the fp32 version of the model shows it")
 
 
 def study(source: TapSource, spec: Spec, sessions: TapSessions) -> Anatomy:
@@ -40,8 +53,14 @@ def study(source: TapSource, spec: Spec, sessions: TapSessions) -> Anatomy:
     Raises `InvalidInput` for a file that cannot be read, `EngineFailed` for one that cannot be run.
     """
     data = source.read()
-    graph = _typed(files.read(data), lambda tensors: _probe(source, spec, sessions, tensors))
-    return Anatomy(graph, describe(graph, spec.layers, surviving_tensors(data)))
+    graph = with_float_weights(files.read(data))
+    graph = _typed(graph, lambda tensors: _probe(source, spec, sessions, tensors))
+    stored = integers(graph)
+    survivors = surviving_tensors(data)
+    if stored:
+        # Floats can be had beside the integers without breaking a fused group up; quantising listed no others.
+        survivors |= stored.keys() | {layer.tensor for layer in spec.layers}
+    return Anatomy(graph, describe(graph, spec.layers, survivors), stored, spec.folded)
 
 
 def _typed(graph: Graph, probe: Callable[[list[str]], Iterable[tuple[str, TensorType]]]) -> Graph:

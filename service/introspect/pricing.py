@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,9 +26,14 @@ class Priced:
     size_bytes: int
 
 
-def price_all(layers: Sequence[LayerInfo], wanted: Wanted, encoding: Encoding) -> list[Priced]:
-    """The layers with their sizes for one picture; raises `InvalidInput` for a region or channels that are missing."""
-    return [_price(layer, wanted, encoding) for layer in layers]
+def price_all(
+    layers: Sequence[LayerInfo], wanted: Wanted, encoding: Encoding, integers: Container[str] = ()
+) -> list[Priced]:
+    """The layers with their sizes for one picture; `integers` are the tensors that are stored in single bytes.
+
+    Raises `InvalidInput` for a region or channels that are missing.
+    """
+    return [_price(layer, wanted, encoding, integers) for layer in layers]
 
 
 def total(priced: Sequence[Priced], request: MapsRequest, server_limit: int) -> int:
@@ -42,12 +47,13 @@ def total(priced: Sequence[Priced], request: MapsRequest, server_limit: int) -> 
     return size
 
 
-def _price(layer: LayerInfo, wanted: Wanted, encoding: Encoding) -> Priced:
+def _price(layer: LayerInfo, wanted: Wanted, encoding: Encoding, integers: Container[str]) -> Priced:
     channels, *grid = maps_shape(layer.type.shape)
     box = units(tuple(grid), wanted.region, layer.field)
     number = count(channels, wanted.channels)
     shape = (number, *box.size)
-    size = price(shape, np.dtype(layer.type.dtype).itemsize, encoding)
+    is_stored = encoding.kind is Kind.STORED and layer.tensor in integers
+    size = price(shape, 1 if is_stored else np.dtype(layer.type.dtype).itemsize, encoding)
     return Priced(layer, shape, _known(number, wanted), box, size)
 
 

@@ -54,6 +54,7 @@ KINDS = {
     pb.Encoding.KIND_UINT8: Kind.UINT8,
     pb.Encoding.KIND_PNG: Kind.PNG,
     pb.Encoding.KIND_NPY: Kind.NPY,
+    pb.Encoding.KIND_STORED: Kind.STORED,
 }
 RANGES = {
     pb.Encoding.RANGE_UNSPECIFIED: Range.PER_CHANNEL,

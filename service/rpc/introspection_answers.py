@@ -151,6 +151,8 @@ def _layer_header(header: LayerHeader) -> pb.LayerHeader:
         offset=header.offset,
         colormap=header.colormap,
         not_finite=header.not_finite,
+        zero_point=header.zero_point,
+        dtype=header.dtype,
     )
 
 

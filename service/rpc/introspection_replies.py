@@ -149,6 +149,8 @@ def _layer_header(header: pb.LayerHeader) -> LayerHeader:
         offset=tuple(header.offset),
         colormap=header.colormap,
         not_finite=tuple(header.not_finite),
+        zero_point=tuple(header.zero_point),
+        dtype=header.dtype,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.core import colormaps
+from service.core.decodings import decode
 from service.core.encodings import Encoding, Kind, Range, chunks, encode, price
 from service.core.errors import InvalidInput
 
@@ -193,3 +194,16 @@ def _decoded(
 ) -> NDArray[np.float64]:
     levels = np.frombuffer(data, np.uint8).reshape(shape)
     return np.array(offset)[:, None, None] + np.array(scale)[:, None, None] * levels
+
+
+def test_stored_values_keep_their_type() -> None:
+    """Integers travel as integers, a byte each, floats as floats; both come back as they were."""
+    integers = np.arange(-4, 4, dtype=np.int8).reshape(2, 2, 2)
+    floats = integers.astype(np.float32) / 3
+    stored = Encoding(Kind.STORED)
+
+    for maps in (integers, floats):
+        encoded = encode(maps, stored)
+        assert len(encoded.data) == price(encoded.shape, maps.itemsize, stored) == maps.nbytes
+        np.testing.assert_array_equal(decode(encoded, Kind.STORED), maps)
+        assert decode(encoded, Kind.STORED).dtype == maps.dtype

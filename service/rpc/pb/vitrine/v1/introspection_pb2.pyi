@@ -1,79 +1,41 @@
+from service.rpc.pb.vitrine.v1 import layers_pb2 as _layers_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from service.rpc.pb.vitrine.v1.layers_pb2 import Picture as Picture
+from service.rpc.pb.vitrine.v1.layers_pb2 import LayerSelector as LayerSelector
+from service.rpc.pb.vitrine.v1.layers_pb2 import Layer as Layer
+from service.rpc.pb.vitrine.v1.layers_pb2 import Window as Window
+from service.rpc.pb.vitrine.v1.layers_pb2 import ReceptiveField as ReceptiveField
+from service.rpc.pb.vitrine.v1.layers_pb2 import Box as Box
+from service.rpc.pb.vitrine.v1.layers_pb2 import ClassScore as ClassScore
+from service.rpc.pb.vitrine.v1.layers_pb2 import PictureSummary as PictureSummary
+from service.rpc.pb.vitrine.v1.layers_pb2 import Parity as Parity
+from service.rpc.pb.vitrine.v1.layers_pb2 import Statistics as Statistics
+from service.rpc.pb.vitrine.v1.layers_pb2 import Kernels as Kernels
+from service.rpc.pb.vitrine.v1.layers_pb2 import Role as Role
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class Kernels(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    KERNELS_UNSPECIFIED: _ClassVar[Kernels]
-    KERNELS_REFERENCE: _ClassVar[Kernels]
-    KERNELS_AS_SERVED: _ClassVar[Kernels]
-
-class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    ROLE_UNSPECIFIED: _ClassVar[Role]
-    ROLE_CONVOLUTION: _ClassVar[Role]
-    ROLE_DENSE: _ClassVar[Role]
-    ROLE_NORM: _ClassVar[Role]
-    ROLE_ACTIVATION: _ClassVar[Role]
-    ROLE_POOL: _ClassVar[Role]
-    ROLE_MERGE: _ClassVar[Role]
-    ROLE_GATE: _ClassVar[Role]
-    ROLE_SOFTMAX: _ClassVar[Role]
-    ROLE_RESHAPE: _ClassVar[Role]
-    ROLE_BLOCK: _ClassVar[Role]
-    ROLE_OTHER: _ClassVar[Role]
-    ROLE_PRE_ACTIVATION: _ClassVar[Role]
-    ROLE_LOGITS: _ClassVar[Role]
-KERNELS_UNSPECIFIED: Kernels
-KERNELS_REFERENCE: Kernels
-KERNELS_AS_SERVED: Kernels
-ROLE_UNSPECIFIED: Role
-ROLE_CONVOLUTION: Role
-ROLE_DENSE: Role
-ROLE_NORM: Role
-ROLE_ACTIVATION: Role
-ROLE_POOL: Role
-ROLE_MERGE: Role
-ROLE_GATE: Role
-ROLE_SOFTMAX: Role
-ROLE_RESHAPE: Role
-ROLE_BLOCK: Role
-ROLE_OTHER: Role
-ROLE_PRE_ACTIVATION: Role
-ROLE_LOGITS: Role
-
-class Picture(_message.Message):
-    __slots__ = ("image", "id", "do_not_keep")
-    IMAGE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
-    DO_NOT_KEEP_FIELD_NUMBER: _ClassVar[int]
-    image: bytes
-    id: str
-    do_not_keep: bool
-    def __init__(self, image: _Optional[bytes] = ..., id: _Optional[str] = ..., do_not_keep: _Optional[bool] = ...) -> None: ...
-
-class LayerSelector(_message.Message):
-    __slots__ = ("include", "exclude", "ops", "class_names", "roles", "max_depth", "limit")
-    INCLUDE_FIELD_NUMBER: _ClassVar[int]
-    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
-    OPS_FIELD_NUMBER: _ClassVar[int]
-    CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
-    ROLES_FIELD_NUMBER: _ClassVar[int]
-    MAX_DEPTH_FIELD_NUMBER: _ClassVar[int]
-    LIMIT_FIELD_NUMBER: _ClassVar[int]
-    include: _containers.RepeatedScalarFieldContainer[str]
-    exclude: _containers.RepeatedScalarFieldContainer[str]
-    ops: _containers.RepeatedScalarFieldContainer[str]
-    class_names: _containers.RepeatedScalarFieldContainer[str]
-    roles: _containers.RepeatedScalarFieldContainer[Role]
-    max_depth: int
-    limit: int
-    def __init__(self, include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., ops: _Optional[_Iterable[str]] = ..., class_names: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[_Union[Role, str]]] = ..., max_depth: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+KERNELS_UNSPECIFIED: _layers_pb2.Kernels
+KERNELS_REFERENCE: _layers_pb2.Kernels
+KERNELS_AS_SERVED: _layers_pb2.Kernels
+ROLE_UNSPECIFIED: _layers_pb2.Role
+ROLE_CONVOLUTION: _layers_pb2.Role
+ROLE_DENSE: _layers_pb2.Role
+ROLE_NORM: _layers_pb2.Role
+ROLE_ACTIVATION: _layers_pb2.Role
+ROLE_POOL: _layers_pb2.Role
+ROLE_MERGE: _layers_pb2.Role
+ROLE_GATE: _layers_pb2.Role
+ROLE_SOFTMAX: _layers_pb2.Role
+ROLE_RESHAPE: _layers_pb2.Role
+ROLE_BLOCK: _layers_pb2.Role
+ROLE_OTHER: _layers_pb2.Role
+ROLE_PRE_ACTIVATION: _layers_pb2.Role
+ROLE_LOGITS: _layers_pb2.Role
 
 class ListLayersRequest(_message.Message):
     __slots__ = ("model", "version", "layers")
@@ -82,8 +44,8 @@ class ListLayersRequest(_message.Message):
     LAYERS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
-    layers: LayerSelector
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., layers: _Optional[_Union[LayerSelector, _Mapping]] = ...) -> None: ...
+    layers: _layers_pb2.LayerSelector
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., layers: _Optional[_Union[_layers_pb2.LayerSelector, _Mapping]] = ...) -> None: ...
 
 class ListLayersResponse(_message.Message):
     __slots__ = ("model", "version", "digest", "layers", "names_modules")
@@ -95,95 +57,17 @@ class ListLayersResponse(_message.Message):
     model: str
     version: int
     digest: str
-    layers: _containers.RepeatedCompositeFieldContainer[Layer]
+    layers: _containers.RepeatedCompositeFieldContainer[_layers_pb2.Layer]
     names_modules: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., names_modules: _Optional[bool] = ...) -> None: ...
-
-class Layer(_message.Message):
-    __slots__ = ("id", "path", "call", "class_name", "is_module", "roles", "ops", "tensor", "shape", "dtype", "inputs", "window", "groups", "formulas", "parameters", "macs", "field", "folded_into", "also_known_as")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    PATH_FIELD_NUMBER: _ClassVar[int]
-    CALL_FIELD_NUMBER: _ClassVar[int]
-    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
-    IS_MODULE_FIELD_NUMBER: _ClassVar[int]
-    ROLES_FIELD_NUMBER: _ClassVar[int]
-    OPS_FIELD_NUMBER: _ClassVar[int]
-    TENSOR_FIELD_NUMBER: _ClassVar[int]
-    SHAPE_FIELD_NUMBER: _ClassVar[int]
-    DTYPE_FIELD_NUMBER: _ClassVar[int]
-    INPUTS_FIELD_NUMBER: _ClassVar[int]
-    WINDOW_FIELD_NUMBER: _ClassVar[int]
-    GROUPS_FIELD_NUMBER: _ClassVar[int]
-    FORMULAS_FIELD_NUMBER: _ClassVar[int]
-    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
-    MACS_FIELD_NUMBER: _ClassVar[int]
-    FIELD_FIELD_NUMBER: _ClassVar[int]
-    FOLDED_INTO_FIELD_NUMBER: _ClassVar[int]
-    ALSO_KNOWN_AS_FIELD_NUMBER: _ClassVar[int]
-    id: str
-    path: str
-    call: int
-    class_name: str
-    is_module: bool
-    roles: _containers.RepeatedScalarFieldContainer[Role]
-    ops: _containers.RepeatedScalarFieldContainer[str]
-    tensor: str
-    shape: _containers.RepeatedScalarFieldContainer[int]
-    dtype: str
-    inputs: _containers.RepeatedScalarFieldContainer[str]
-    window: Window
-    groups: int
-    formulas: _containers.RepeatedScalarFieldContainer[str]
-    parameters: int
-    macs: int
-    field: ReceptiveField
-    folded_into: str
-    also_known_as: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., class_name: _Optional[str] = ..., is_module: _Optional[bool] = ..., roles: _Optional[_Iterable[_Union[Role, str]]] = ..., ops: _Optional[_Iterable[str]] = ..., tensor: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., groups: _Optional[int] = ..., formulas: _Optional[_Iterable[str]] = ..., parameters: _Optional[int] = ..., macs: _Optional[int] = ..., field: _Optional[_Union[ReceptiveField, _Mapping]] = ..., folded_into: _Optional[str] = ..., also_known_as: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class Window(_message.Message):
-    __slots__ = ("kernel", "stride", "dilation", "pads", "ceil")
-    KERNEL_FIELD_NUMBER: _ClassVar[int]
-    STRIDE_FIELD_NUMBER: _ClassVar[int]
-    DILATION_FIELD_NUMBER: _ClassVar[int]
-    PADS_FIELD_NUMBER: _ClassVar[int]
-    CEIL_FIELD_NUMBER: _ClassVar[int]
-    kernel: _containers.RepeatedScalarFieldContainer[int]
-    stride: _containers.RepeatedScalarFieldContainer[int]
-    dilation: _containers.RepeatedScalarFieldContainer[int]
-    pads: _containers.RepeatedScalarFieldContainer[int]
-    ceil: bool
-    def __init__(self, kernel: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., dilation: _Optional[_Iterable[int]] = ..., pads: _Optional[_Iterable[int]] = ..., ceil: _Optional[bool] = ...) -> None: ...
-
-class ReceptiveField(_message.Message):
-    __slots__ = ("size", "jump", "start")
-    SIZE_FIELD_NUMBER: _ClassVar[int]
-    JUMP_FIELD_NUMBER: _ClassVar[int]
-    START_FIELD_NUMBER: _ClassVar[int]
-    size: _containers.RepeatedScalarFieldContainer[int]
-    jump: _containers.RepeatedScalarFieldContainer[int]
-    start: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, size: _Optional[_Iterable[int]] = ..., jump: _Optional[_Iterable[int]] = ..., start: _Optional[_Iterable[int]] = ...) -> None: ...
-
-class Box(_message.Message):
-    __slots__ = ("y0", "x0", "y1", "x1")
-    Y0_FIELD_NUMBER: _ClassVar[int]
-    X0_FIELD_NUMBER: _ClassVar[int]
-    Y1_FIELD_NUMBER: _ClassVar[int]
-    X1_FIELD_NUMBER: _ClassVar[int]
-    y0: int
-    x0: int
-    y1: int
-    x1: int
-    def __init__(self, y0: _Optional[int] = ..., x0: _Optional[int] = ..., y1: _Optional[int] = ..., x1: _Optional[int] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[_layers_pb2.Layer, _Mapping]]] = ..., names_modules: _Optional[bool] = ...) -> None: ...
 
 class Region(_message.Message):
     __slots__ = ("box", "of_input")
     BOX_FIELD_NUMBER: _ClassVar[int]
     OF_INPUT_FIELD_NUMBER: _ClassVar[int]
-    box: Box
+    box: _layers_pb2.Box
     of_input: bool
-    def __init__(self, box: _Optional[_Union[Box, _Mapping]] = ..., of_input: _Optional[bool] = ...) -> None: ...
+    def __init__(self, box: _Optional[_Union[_layers_pb2.Box, _Mapping]] = ..., of_input: _Optional[bool] = ...) -> None: ...
 
 class ChannelSelector(_message.Message):
     __slots__ = ("indices", "range", "top_k")
@@ -256,6 +140,7 @@ class Encoding(_message.Message):
         KIND_UINT8: _ClassVar[Encoding.Kind]
         KIND_PNG: _ClassVar[Encoding.Kind]
         KIND_NPY: _ClassVar[Encoding.Kind]
+        KIND_STORED: _ClassVar[Encoding.Kind]
     KIND_UNSPECIFIED: Encoding.Kind
     KIND_STATISTICS: Encoding.Kind
     KIND_FLOAT32: Encoding.Kind
@@ -263,6 +148,7 @@ class Encoding(_message.Message):
     KIND_UINT8: Encoding.Kind
     KIND_PNG: Encoding.Kind
     KIND_NPY: Encoding.Kind
+    KIND_STORED: Encoding.Kind
     class Range(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         RANGE_UNSPECIFIED: _ClassVar[Encoding.Range]
@@ -312,16 +198,16 @@ class GetFeatureMapsRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
-    pictures: _containers.RepeatedCompositeFieldContainer[Picture]
-    layers: LayerSelector
+    pictures: _containers.RepeatedCompositeFieldContainer[_layers_pb2.Picture]
+    layers: _layers_pb2.LayerSelector
     channels: ChannelSelector
     region: Region
     encoding: Encoding
     statistics: StatisticsOptions
-    kernels: Kernels
+    kernels: _layers_pb2.Kernels
     max_bytes: int
     dry_run: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., pictures: _Optional[_Iterable[_Union[Picture, _Mapping]]] = ..., layers: _Optional[_Union[LayerSelector, _Mapping]] = ..., channels: _Optional[_Union[ChannelSelector, _Mapping]] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., encoding: _Optional[_Union[Encoding, _Mapping]] = ..., statistics: _Optional[_Union[StatisticsOptions, _Mapping]] = ..., kernels: _Optional[_Union[Kernels, str]] = ..., max_bytes: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., pictures: _Optional[_Iterable[_Union[_layers_pb2.Picture, _Mapping]]] = ..., layers: _Optional[_Union[_layers_pb2.LayerSelector, _Mapping]] = ..., channels: _Optional[_Union[ChannelSelector, _Mapping]] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., encoding: _Optional[_Union[Encoding, _Mapping]] = ..., statistics: _Optional[_Union[StatisticsOptions, _Mapping]] = ..., kernels: _Optional[_Union[_layers_pb2.Kernels, str]] = ..., max_bytes: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class FeatureMapsEvent(_message.Message):
     __slots__ = ("header", "layer", "chunk", "layer_end", "end")
@@ -349,40 +235,14 @@ class RunHeader(_message.Message):
     model: str
     version: int
     digest: str
-    pictures: _containers.RepeatedCompositeFieldContainer[PictureSummary]
-    parity: Parity
+    pictures: _containers.RepeatedCompositeFieldContainer[_layers_pb2.PictureSummary]
+    parity: _layers_pb2.Parity
     total_bytes: int
     layers: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., pictures: _Optional[_Iterable[_Union[PictureSummary, _Mapping]]] = ..., parity: _Optional[_Union[Parity, _Mapping]] = ..., total_bytes: _Optional[int] = ..., layers: _Optional[int] = ...) -> None: ...
-
-class PictureSummary(_message.Message):
-    __slots__ = ("id", "predictions")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
-    id: str
-    predictions: _containers.RepeatedCompositeFieldContainer[ClassScore]
-    def __init__(self, id: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ...) -> None: ...
-
-class ClassScore(_message.Message):
-    __slots__ = ("label", "index", "score")
-    LABEL_FIELD_NUMBER: _ClassVar[int]
-    INDEX_FIELD_NUMBER: _ClassVar[int]
-    SCORE_FIELD_NUMBER: _ClassVar[int]
-    label: str
-    index: int
-    score: float
-    def __init__(self, label: _Optional[str] = ..., index: _Optional[int] = ..., score: _Optional[float] = ...) -> None: ...
-
-class Parity(_message.Message):
-    __slots__ = ("max_logit_difference", "here")
-    MAX_LOGIT_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
-    HERE_FIELD_NUMBER: _ClassVar[int]
-    max_logit_difference: float
-    here: bool
-    def __init__(self, max_logit_difference: _Optional[float] = ..., here: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., pictures: _Optional[_Iterable[_Union[_layers_pb2.PictureSummary, _Mapping]]] = ..., parity: _Optional[_Union[_layers_pb2.Parity, _Mapping]] = ..., total_bytes: _Optional[int] = ..., layers: _Optional[int] = ...) -> None: ...
 
 class LayerHeader(_message.Message):
-    __slots__ = ("ordinal", "layer", "picture", "shape", "channels", "box", "size_bytes", "statistics", "per_channel", "scale", "offset", "colormap", "not_finite")
+    __slots__ = ("ordinal", "layer", "picture", "shape", "channels", "box", "size_bytes", "statistics", "per_channel", "scale", "offset", "colormap", "not_finite", "zero_point", "dtype")
     ORDINAL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
@@ -396,48 +256,24 @@ class LayerHeader(_message.Message):
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     COLORMAP_FIELD_NUMBER: _ClassVar[int]
     NOT_FINITE_FIELD_NUMBER: _ClassVar[int]
+    ZERO_POINT_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
     ordinal: int
-    layer: Layer
+    layer: _layers_pb2.Layer
     picture: int
     shape: _containers.RepeatedScalarFieldContainer[int]
     channels: _containers.RepeatedScalarFieldContainer[int]
-    box: Box
+    box: _layers_pb2.Box
     size_bytes: int
-    statistics: Statistics
-    per_channel: _containers.RepeatedCompositeFieldContainer[Statistics]
+    statistics: _layers_pb2.Statistics
+    per_channel: _containers.RepeatedCompositeFieldContainer[_layers_pb2.Statistics]
     scale: _containers.RepeatedScalarFieldContainer[float]
     offset: _containers.RepeatedScalarFieldContainer[float]
     colormap: str
     not_finite: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, ordinal: _Optional[int] = ..., layer: _Optional[_Union[Layer, _Mapping]] = ..., picture: _Optional[int] = ..., shape: _Optional[_Iterable[int]] = ..., channels: _Optional[_Iterable[int]] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., size_bytes: _Optional[int] = ..., statistics: _Optional[_Union[Statistics, _Mapping]] = ..., per_channel: _Optional[_Iterable[_Union[Statistics, _Mapping]]] = ..., scale: _Optional[_Iterable[float]] = ..., offset: _Optional[_Iterable[float]] = ..., colormap: _Optional[str] = ..., not_finite: _Optional[_Iterable[int]] = ...) -> None: ...
-
-class Statistics(_message.Message):
-    __slots__ = ("count", "nans", "positive_infinities", "negative_infinities", "zeros", "mean", "std", "min", "max", "l2", "percentiles", "histogram")
-    COUNT_FIELD_NUMBER: _ClassVar[int]
-    NANS_FIELD_NUMBER: _ClassVar[int]
-    POSITIVE_INFINITIES_FIELD_NUMBER: _ClassVar[int]
-    NEGATIVE_INFINITIES_FIELD_NUMBER: _ClassVar[int]
-    ZEROS_FIELD_NUMBER: _ClassVar[int]
-    MEAN_FIELD_NUMBER: _ClassVar[int]
-    STD_FIELD_NUMBER: _ClassVar[int]
-    MIN_FIELD_NUMBER: _ClassVar[int]
-    MAX_FIELD_NUMBER: _ClassVar[int]
-    L2_FIELD_NUMBER: _ClassVar[int]
-    PERCENTILES_FIELD_NUMBER: _ClassVar[int]
-    HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
-    count: int
-    nans: int
-    positive_infinities: int
-    negative_infinities: int
-    zeros: int
-    mean: float
-    std: float
-    min: float
-    max: float
-    l2: float
-    percentiles: _containers.RepeatedScalarFieldContainer[float]
-    histogram: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, count: _Optional[int] = ..., nans: _Optional[int] = ..., positive_infinities: _Optional[int] = ..., negative_infinities: _Optional[int] = ..., zeros: _Optional[int] = ..., mean: _Optional[float] = ..., std: _Optional[float] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., l2: _Optional[float] = ..., percentiles: _Optional[_Iterable[float]] = ..., histogram: _Optional[_Iterable[int]] = ...) -> None: ...
+    zero_point: _containers.RepeatedScalarFieldContainer[int]
+    dtype: str
+    def __init__(self, ordinal: _Optional[int] = ..., layer: _Optional[_Union[_layers_pb2.Layer, _Mapping]] = ..., picture: _Optional[int] = ..., shape: _Optional[_Iterable[int]] = ..., channels: _Optional[_Iterable[int]] = ..., box: _Optional[_Union[_layers_pb2.Box, _Mapping]] = ..., size_bytes: _Optional[int] = ..., statistics: _Optional[_Union[_layers_pb2.Statistics, _Mapping]] = ..., per_channel: _Optional[_Iterable[_Union[_layers_pb2.Statistics, _Mapping]]] = ..., scale: _Optional[_Iterable[float]] = ..., offset: _Optional[_Iterable[float]] = ..., colormap: _Optional[str] = ..., not_finite: _Optional[_Iterable[int]] = ..., zero_point: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ...) -> None: ...
 
 class Chunk(_message.Message):
     __slots__ = ("ordinal", "offset", "data")
@@ -463,11 +299,11 @@ class RunEnd(_message.Message):
     BUILD_SECONDS_FIELD_NUMBER: _ClassVar[int]
     COMPUTE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
-    parity: Parity
+    parity: _layers_pb2.Parity
     build_seconds: float
     compute_seconds: float
     sent_bytes: int
-    def __init__(self, parity: _Optional[_Union[Parity, _Mapping]] = ..., build_seconds: _Optional[float] = ..., compute_seconds: _Optional[float] = ..., sent_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, parity: _Optional[_Union[_layers_pb2.Parity, _Mapping]] = ..., build_seconds: _Optional[float] = ..., compute_seconds: _Optional[float] = ..., sent_bytes: _Optional[int] = ...) -> None: ...
 
 class ExplainUnitRequest(_message.Message):
     __slots__ = ("model", "version", "picture", "layer", "channel", "y", "x")
@@ -480,12 +316,12 @@ class ExplainUnitRequest(_message.Message):
     X_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
-    picture: Picture
+    picture: _layers_pb2.Picture
     layer: str
     channel: int
     y: int
     x: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., layer: _Optional[str] = ..., channel: _Optional[int] = ..., y: _Optional[int] = ..., x: _Optional[int] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., picture: _Optional[_Union[_layers_pb2.Picture, _Mapping]] = ..., layer: _Optional[str] = ..., channel: _Optional[int] = ..., y: _Optional[int] = ..., x: _Optional[int] = ...) -> None: ...
 
 class ExplainUnitResponse(_message.Message):
     __slots__ = ("model", "version", "digest", "picture_id", "layer", "value", "computed", "residual", "conv", "pool", "activation", "norm", "dense", "softmax", "merge", "input_field", "parity")
@@ -510,7 +346,7 @@ class ExplainUnitResponse(_message.Message):
     version: int
     digest: str
     picture_id: str
-    layer: Layer
+    layer: _layers_pb2.Layer
     value: float
     computed: float
     residual: float
@@ -521,9 +357,9 @@ class ExplainUnitResponse(_message.Message):
     dense: DenseUnit
     softmax: SoftmaxUnit
     merge: MergeUnit
-    input_field: Box
-    parity: Parity
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., picture_id: _Optional[str] = ..., layer: _Optional[_Union[Layer, _Mapping]] = ..., value: _Optional[float] = ..., computed: _Optional[float] = ..., residual: _Optional[float] = ..., conv: _Optional[_Union[ConvUnit, _Mapping]] = ..., pool: _Optional[_Union[PoolUnit, _Mapping]] = ..., activation: _Optional[_Union[ActivationUnit, _Mapping]] = ..., norm: _Optional[_Union[NormUnit, _Mapping]] = ..., dense: _Optional[_Union[DenseUnit, _Mapping]] = ..., softmax: _Optional[_Union[SoftmaxUnit, _Mapping]] = ..., merge: _Optional[_Union[MergeUnit, _Mapping]] = ..., input_field: _Optional[_Union[Box, _Mapping]] = ..., parity: _Optional[_Union[Parity, _Mapping]] = ...) -> None: ...
+    input_field: _layers_pb2.Box
+    parity: _layers_pb2.Parity
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., picture_id: _Optional[str] = ..., layer: _Optional[_Union[_layers_pb2.Layer, _Mapping]] = ..., value: _Optional[float] = ..., computed: _Optional[float] = ..., residual: _Optional[float] = ..., conv: _Optional[_Union[ConvUnit, _Mapping]] = ..., pool: _Optional[_Union[PoolUnit, _Mapping]] = ..., activation: _Optional[_Union[ActivationUnit, _Mapping]] = ..., norm: _Optional[_Union[NormUnit, _Mapping]] = ..., dense: _Optional[_Union[DenseUnit, _Mapping]] = ..., softmax: _Optional[_Union[SoftmaxUnit, _Mapping]] = ..., merge: _Optional[_Union[MergeUnit, _Mapping]] = ..., input_field: _Optional[_Union[_layers_pb2.Box, _Mapping]] = ..., parity: _Optional[_Union[_layers_pb2.Parity, _Mapping]] = ...) -> None: ...
 
 class ConvUnit(_message.Message):
     __slots__ = ("patches", "bias", "window")
@@ -532,8 +368,8 @@ class ConvUnit(_message.Message):
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     patches: _containers.RepeatedCompositeFieldContainer[Patch]
     bias: float
-    window: Window
-    def __init__(self, patches: _Optional[_Iterable[_Union[Patch, _Mapping]]] = ..., bias: _Optional[float] = ..., window: _Optional[_Union[Window, _Mapping]] = ...) -> None: ...
+    window: _layers_pb2.Window
+    def __init__(self, patches: _Optional[_Iterable[_Union[Patch, _Mapping]]] = ..., bias: _Optional[float] = ..., window: _Optional[_Union[_layers_pb2.Window, _Mapping]] = ...) -> None: ...
 
 class Patch(_message.Message):
     __slots__ = ("channel", "values", "kernel", "products", "is_padding", "sum")

@@ -39,7 +39,7 @@ class Fetcher:
         self._stirred = stirred
         self._idle = idle
         self._link = Link(post.site.server, post.site.times.block_s + post.site.times.patience_s)
-        self._commanded = 0  #: connections of the commands that were looked at
+        self._connections = 0  #: of the commands, when leases were last compared
         self._backlogged = False
         self._turn = 0
         self._closing = False
@@ -50,7 +50,7 @@ class Fetcher:
         """Read until `close`, then what is left if no other worker is there to take it."""
         async with self._link:
             await self._keeper.announced.wait()
-            self._commanded = self._site.commands.connections
+            self._connections = self._site.commands.connections
             while not self._closing:
                 await self._guarded(self._fetch)
             if not await self._keeper.retire():
@@ -64,31 +64,34 @@ class Fetcher:
         self._closing = True
         self._stir()
         while self._reading:
-            await asyncio.wait([self._site.commands.send("CLIENT", "UNBLOCK", self._link.client_id)])
+            unblock = self._site.commands.send("CLIENT", "UNBLOCK", self._link.client_id)
+            await asyncio.gather(unblock, return_exceptions=True)  # when Redis is away the read ends by itself
             await asyncio.sleep(_UNBLOCK_AGAIN_S)
 
     async def _guarded(self, step: Callable[[], Any]) -> bool:
         """Take one step; errors are healed, and count as one that may be taken again."""
         try:
+            if self._connections != self._site.commands.connections:
+                await self._disown()
             return bool(await step())
         except Rejected as error:
-            await self._disown()
+            self._connections = 0
             return await self._keeper.heal(error)
         except Away:
-            await self._disown()
+            self._connections = 0
+            await self._link.up()
+            await self._site.commands.up()
         return True
 
     async def _disown(self) -> None:
-        """Release what Redis holds for this worker and the worker does not.
+        """Release what Redis holds for this worker while the worker does not.
 
-        It was delivered into a connection that broke, or finished on a server that another one, which knows less, has
-        taken the place of.
+        It was delivered into a connection that broke, or finished on a server whose successor knows less.
         """
-        await self._link.up()
-        await self._site.commands.up()
-        self._commanded = self._site.commands.connections
+        connections = self._site.commands.connections
         for stream in self._post.keys.streams:
-            await asyncio.wait([self._release(stream)])
+            await self._release(stream)
+        self._connections = connections
 
     def _release(self, stream: str) -> asyncio.Future[Any]:
         keep = self._post.shelf.entries()
@@ -99,8 +102,6 @@ class Fetcher:
     async def _fetch(self) -> bool:
         while not (self._hungry() or self._closing):
             await self._stirred.wait()
-        if self._commanded != self._site.commands.connections:
-            await self._disown()
         if not self._closing:
             room = self._room()
             taken = await (self._by_urgency(room) if self._backlogged else self._blocking(room))
@@ -153,9 +154,10 @@ class Fetcher:
             works = self._known(entries)
             await self._supply.stock(works, priority)
             taken += len(works)
-        if self._keeper.foreign:
-            await asyncio.wait([self._release(stream) for stream in streams])
         self._stir()
+        if self._keeper.foreign:
+            for stream in streams:
+                await self._release(stream)
         return taken
 
     def _known(self, entries: Sequence[Sequence[Any]]) -> list[Work]:

@@ -115,7 +115,7 @@ class RedisSubmissions:
         for call in list(self._calls.values()):
             call.settle(NotReady("the server is shutting down"))
             self._leave(call)
-        await asyncio.wait([self._commands.send("DEL", self._replies)])
+        await asyncio.gather(self._commands.send("DEL", self._replies), return_exceptions=True)  # or its TTL ends it
         await self._listening.__aexit__()
         await self._commands.__aexit__()
 
@@ -161,7 +161,7 @@ class RedisSubmissions:
             call.token,
             self._name,
             envelope.params(request.id, request.options),
-            bytes(request.image),
+            request.image,
             int(call.admitted),
         )
         reply.add_done_callback(partial(self._admitted, call))

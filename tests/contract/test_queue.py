@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -15,18 +15,18 @@ from service.core.ports import Depth
 from service.queues.keys import Keys
 from service.queues.redis_url import parse
 from tests.contract.benches import ENGINE, MODEL, Bench, answer, memory_bench, redis_bench, request, until
-from tests.servers import KINDS, RedisServer, require
+from tests.servers import KINDS
+from tests.topologies import TOPOLOGIES
 
 
-@pytest.fixture(params=["memory", *KINDS])
-async def bench(request: pytest.FixtureRequest, servers: dict[str, RedisServer], prefix: str) -> AsyncIterator[Bench]:
+@pytest.fixture(params=["memory", *KINDS, *TOPOLOGIES])
+async def bench(request: pytest.FixtureRequest, url_of: Callable[[str], str], prefix: str) -> AsyncIterator[Bench]:
     if request.param == "memory":
         async with memory_bench() as made:
             yield made
     else:
-        require(request.param)
         keys = Keys(prefix)
-        async with redis_bench(parse(servers[request.param].url, keys.tag), keys) as made:
+        async with redis_bench(parse(url_of(request.param), keys.tag), keys) as made:
             yield made
 
 

@@ -27,9 +27,9 @@ KEYS = Keys("test")
 LIMITS = QueueLimits(max_entries=10_000, max_bytes=10**9)
 
 
-def address(server: RedisServer) -> Server:
+def address(server: RedisServer | str) -> Server:
     """As the queue wants it."""
-    return parse(server.url, KEYS.tag)
+    return parse(server if isinstance(server, str) else server.url, KEYS.tag)
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Lanes:
 
 @asynccontextmanager
 async def working(
-    server: RedisServer, times: WorkerTimes | None = None, computes_s: float = 0.002
+    server: RedisServer | str, times: WorkerTimes | None = None, computes_s: float = 0.002
 ) -> AsyncIterator[Lanes]:
     """A worker whose lanes run."""
     async with RedisWork(address(server), _ignore, keys=KEYS, times=times) as work:
@@ -69,7 +69,7 @@ async def working(
 
 @asynccontextmanager
 async def asking(
-    server: RedisServer, times: FrontEndTimes | None = None, limits: QueueLimits = LIMITS
+    server: RedisServer | str, times: FrontEndTimes | None = None, limits: QueueLimits = LIMITS
 ) -> AsyncIterator[RedisSubmissions]:
     """A front-end."""
     async with RedisSubmissions(address(server), limits, _ignore, keys=KEYS, times=times) as front_end:

@@ -36,6 +36,8 @@ _Future = asyncio.Future[Any]
 #: Waits between two attempts to connect: at most `_FIRST_S`, doubled up to `_LAST_S`, with full jitter.
 _FIRST_S, _LAST_S = 0.05, 1.0
 _CONNECT_S = 3.0
+#: How often to look whether replies are overdue, and whether the master is another one.
+_LOOK_S = 1.0
 #: Replies that mean "not here, or not now": the server is asked for again, wherever it is by then.
 _MOVED = (ReadOnlyError, MovedError, MasterDownError, ClusterDownError)
 
@@ -160,7 +162,7 @@ class Link:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(connection))
                 group.create_task(self._read(connection))
-                group.create_task(self._watch())
+                group.create_task(self._watch(connection))
         except* (RedisError, OSError, TimeoutError) as errors:
             self._broke = f"redis: {errors.exceptions[0]}"
 
@@ -198,12 +200,14 @@ class Link:
                 reply = error
             self._answer(self._waiting.popleft(), reply)
 
-    async def _watch(self) -> None:
+    async def _watch(self, connection: AbstractConnection) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._patience_s / 4)
+            await asyncio.sleep(min(self._patience_s / 4, _LOOK_S))
             if self._waiting and loop.time() - self._waiting[0].sent_s > self._patience_s:
                 raise TimeoutError(f"no reply within {self._patience_s:g} s")
+            if await self._server.moved(connection):
+                raise ConnectionError("another server is the master by now")
 
     def _answer(self, command: _Command, reply: Any) -> None:
         if isinstance(reply, NoScriptError):

@@ -38,6 +38,9 @@ class Server(Protocol):
     async def connection(self) -> AbstractConnection:
         """A new connection to the master, not connected yet. Raises `RedisError` or `OSError`."""
 
+    async def moved(self, connection: AbstractConnection) -> bool:
+        """Whether another server is known to be the master by now, of which this one need not know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standalone:
@@ -49,6 +52,10 @@ class Standalone:
     async def connection(self) -> AbstractConnection:
         """To that server."""
         return await _made(self.kind, self.options)
+
+    async def moved(self, connection: AbstractConnection) -> bool:  # noqa: ARG002 - there is only one
+        """Never."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,18 @@ class Watched:
 
     async def connection(self) -> AbstractConnection:
         """To the server that is the master now."""
+        host, port = await self._master()
+        return await _made(self.kind, {**self.options, "host": host, "port": port})
+
+    async def moved(self, connection: AbstractConnection) -> bool:
+        """Whether the Sentinels have promoted another one: the old master takes writes for up to 10 s more, in vain."""
+        try:
+            host, port = await self._master()
+        except (RedisError, OSError):
+            return False  # nobody knows better
+        return isinstance(connection, Connection) and (connection.host, connection.port) != (host, port)
+
+    async def _master(self) -> tuple[str, int]:
         sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py
             self.sentinels, sentinel_kwargs={"socket_timeout": _CONNECT_S, "retry": _once()}
         )
@@ -70,7 +89,7 @@ class Watched:
         finally:
             for client in sentinel.sentinels:
                 await client.aclose()
-        return await _made(self.kind, {**self.options, "host": host, "port": port})
+        return host, int(port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +114,10 @@ class Clustered:
                     owner = {"host": master[0].decode() or host, "port": int(master[1])}
                     return await _made(self.kind, {**self.options, **owner})
         raise ConnectionError(f"no node of the cluster knows who owns slot {slot}")
+
+    async def moved(self, connection: AbstractConnection) -> bool:  # noqa: ARG002 - it says so itself
+        """Never: a node that lost the slot answers MOVED."""
+        return False
 
     async def _ask(self, host: str, port: int) -> Sequence[Any]:
         connection = await _made(self.kind, {**self.options, "host": host, "port": port})

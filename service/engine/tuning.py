@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 import onnxruntime as ort
@@ -28,8 +29,11 @@ _BATCHES = (1, 2, 4, 8, 16, 32)
 _EQUAL = 0.97
 #: What a layout with fewer lanes keeps of its rate when compared.
 _FEWER_LANES = 0.9
-#: What a batch costs beside the session, in seconds (`python -m tests.bench`: W2 with batches of 1 and of 8).
-_CROSSING_S = 3e-4
+#: What a batch costs its lane beside the session, in seconds (`python -m tests.bench`: W2 with batches of 1 and of 8).
+_CROSSING_S = 5e-4
+#: Images per second that one front-end can bring (W2, `ClassifyBatch`). Cores that compute more than that take time
+#: from the front-end and give nothing back: with 2 of 2 cores computing, W2 was a third slower than with 1 of 2.
+_FED_PER_S = 4000
 #: A provider slower than this share of the best one at its first batch is not measured further.
 _HOPELESS = 1 / 3
 #: What does not reach this share of the best at its first batch is not tried with larger ones.
@@ -67,7 +71,7 @@ def tune(stored: StoredModel, candidates: Candidates, policy: EnginePolicy, core
         if candidates.required:
             raise Refused(f"{reason}; {provider} was named, so no other provider is used in its place")
     search.grow()
-    for lanes, threads in others:
+    for lanes, threads in (*others, *frugal(search.best(), policy)):
         search.enter(replace(search.best().setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
     search.grow()
     search.final()
@@ -108,6 +112,14 @@ def layouts(policy: EnginePolicy, cores: int) -> tuple[Layout, ...]:
     return tuple(dict.fromkeys(layout for layout in found if layout[0] > 0))
 
 
+def frugal(best: Measurement, policy: EnginePolicy) -> tuple[Layout, ...]:
+    """Fewer lanes of one thread, where those suffice for all that a front-end can bring."""
+    lanes = best.setting.lanes
+    enough = ceil(_FED_PER_S * lanes / best.images_per_second) if best.images_per_second else lanes
+    fixed = policy.lanes is not None or policy.intra_op_threads is not None
+    return () if fixed or enough >= lanes else ((enough, 1),)
+
+
 def batches(policy: EnginePolicy) -> tuple[int, ...]:
     """The batch sizes to try, growing."""
     return _BATCHES if policy.batch is None else (policy.batch,)
@@ -116,8 +128,8 @@ def batches(policy: EnginePolicy) -> tuple[int, ...]:
 def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
     """Choose the fastest under the latency ceiling; among equals the exact one, with more lanes and a smaller batch.
 
-    Where none is under the ceiling, the one with the lowest latency. Rejected ones are not chosen. Raises `Refused`
-    when all are, with their reasons.
+    What takes more cores than keeping up with a front-end does is passed over. Where none is under the ceiling, the
+    one with the lowest latency. Rejected ones are not chosen. Raises `Refused` when all are, with their reasons.
     """
     usable = [found for found in measurements if not found.rejected]
     if not usable:
@@ -126,6 +138,8 @@ def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
     within = [found for found in usable if found.latency_ms <= ceiling_ms]
     if not within:
         return min(usable, key=lambda found: found.latency_ms)
+    sufficient = [_cores(found) for found in within if found.images_per_second >= _FED_PER_S]
+    within = [found for found in within if not sufficient or _cores(found) <= min(sufficient)]
     most = max(found.setting.lanes for found in within)
     enough = _EQUAL * max(_worth(found, most) for found in within)
     return min((found for found in within if _worth(found, most) >= enough), key=_simplicity)
@@ -134,8 +148,12 @@ def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
 def _worth(found: Measurement, most_lanes: int) -> float:
     # The race sees only the session. Around it each batch crosses between threads twice, which small networks feel;
     # and a lane also decodes, while its other threads idle, so that fewer lanes are worth less than they measured.
-    rate = 1 / (1 / found.images_per_second + _CROSSING_S / found.setting.batch)
+    rate = 1 / (1 / found.images_per_second + _CROSSING_S / (found.setting.batch * found.setting.lanes))
     return rate * (1.0 if found.setting.lanes == most_lanes else _FEWER_LANES)
+
+
+def _cores(found: Measurement) -> int:
+    return found.setting.lanes * found.setting.intra_op_threads
 
 
 def _simplicity(found: Measurement) -> tuple[bool, int, int, float]:
@@ -283,7 +301,7 @@ class _Search:
     def _finalists(self) -> list[Setting]:
         ceiling_ms = self._policy.latency_ceiling_ms
         fit = [found for found in self._table.values() if not found.rejected and found.latency_ms <= ceiling_ms]
-        fit.sort(key=lambda found: -found.images_per_second)
+        fit.sort(key=lambda found: -_worth(found, found.setting.lanes))
         return [found.setting for found in fit[:_FINALISTS]]
 
     def _release(self) -> None:

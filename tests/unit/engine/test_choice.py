@@ -11,7 +11,7 @@ from service.engine.policy import EnginePolicy
 from service.engine.providers import Candidates, choose, configuration
 from service.engine.race import Agreement, agreement, objection
 from service.engine.runtime import Runtime, installed_runtime
-from service.engine.tuning import batches, complete, contenders, layouts, pick
+from service.engine.tuning import batches, complete, contenders, frugal, layouts, pick
 
 CPU_BUILD = ("CPUExecutionProvider",)
 GPU_BUILD = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -141,6 +141,23 @@ def test_a_small_network_is_worth_batching() -> None:
     eight = measured(10_000, batch=8)
 
     assert pick([measured(10_000), eight], ceiling_ms=50) is eight
+
+
+def test_a_network_that_outruns_the_front_end_leaves_it_a_core() -> None:
+    """One lane computes more than can be brought to it: a second one would only take the front-end's time."""
+    one = measured(7_000, lanes=1, batch=16)
+
+    assert pick([measured(13_000, batch=16), one], ceiling_ms=50) is one
+    assert pick([measured(7_000, batch=16), measured(3_500, lanes=1, batch=16)], ceiling_ms=50).setting.lanes == 2
+
+
+def test_fewer_lanes_are_tried_where_they_suffice() -> None:
+    """Of eight lanes two are enough for what one front-end brings; what the operator fixed stays fixed."""
+    fast = measured(16_000, lanes=8)
+
+    assert frugal(fast, EnginePolicy()) == ((2, 1),)
+    assert frugal(measured(300, lanes=8), EnginePolicy()) == ()
+    assert frugal(fast, EnginePolicy(lanes=8)) == ()
 
 
 def test_with_nothing_under_the_ceiling_the_quickest_is_picked() -> None:

@@ -13,7 +13,6 @@ from service.core.events import Emit, ModelChanged, ProviderFellBack
 from service.core.messages import ModelKey
 from service.core.ports import Engine
 from service.core.status import ModelStatus
-from service.worker import Worker
 
 
 class Store(Protocol):
@@ -26,13 +25,23 @@ class Store(Protocol):
         """Something that changes when the version's files do; raises `NoSuchModel`."""
 
 
+class Host(Protocol):
+    """What serves one loaded version."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    async def drain(self) -> None:
+        """Finish what is in it, and end."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Resident:
     """One version that is served."""
 
     status: ModelStatus
     engine: Engine
-    worker: Worker
+    host: Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class Catalog:
         self,
         store: Store,
         open_engine: Callable[[ModelKey], Engine],
-        host: Callable[[ModelKey, Engine], Worker],
+        host: Callable[[ModelKey, Engine], Host],
         emit: Emit,
         *,
         keep: int = 2,
@@ -187,8 +196,8 @@ class Catalog:
             self._failures[key] = _Failure(failed, fingerprint)
             self._leave(failed)
             return
-        worker = self._host(key, engine)
-        worker.start()
+        host = self._host(key, engine)
+        host.start()
         ready = ModelStatus(
             key=key,
             state="ready",
@@ -198,7 +207,7 @@ class Catalog:
             tuning=engine.tuning,
             load_s=time.monotonic() - started,
         )
-        self._residents[key] = _Resident(ready, engine, worker)
+        self._residents[key] = _Resident(ready, engine, host)
         if engine.tuning.fallback:
             self._emit(ProviderFellBack(key, "auto", engine.tuning.chosen.provider, engine.tuning.fallback))
         self._leave(ready)
@@ -206,7 +215,7 @@ class Catalog:
     async def _retire(self, key: ModelKey) -> None:
         resident = self._residents[key]
         self._enter(replace(resident.status, state="unloading"))
-        await resident.worker.drain()
+        await resident.host.drain()
         await asyncio.to_thread(resident.engine.close)
         self._let_go(resident.engine)
         del self._residents[key]

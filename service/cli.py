@@ -88,3 +88,84 @@ def classify(
     options = Options(top_k, min_score)
     job = Job(server, model, model_version, options, form, concurrency, timeout_s, output, wait_s)
     raise typer.Exit(FAILED if run(job, paths) else 0)
+
+
+jobs = typer.Typer(no_args_is_help=True, help="Durable sets of pictures: submitted once, computed whatever happens.")
+app.add_typer(jobs, name="jobs")
+
+
+@jobs.command("submit")
+def submit_job(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="DIR|LIST", help="folders, pictures, URIs, or text files of these")
+    ] = None,
+    *,
+    server: Server = LOCAL,
+    model: Annotated[str, typer.Option(help="name of the model")] = "",
+    model_version: Annotated[int, typer.Option(min=0, help="version of the model; 0 is the latest")] = 0,
+    top_k: Annotated[int, typer.Option(min=1, help="how many classes to return, best first")] = 5,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="leave out classes that score below this")] = 0.0,
+    priority: Annotated[Literal["low", "normal", "high"], typer.Option(help="share beside other jobs")] = "normal",
+    ttl_s: Annotated[int, typer.Option(min=1, help="seconds to keep it after its last change")] = 7 * 24 * 3600,
+    wait: Annotated[bool, typer.Option("--wait", help="wait for the results")] = False,
+    out: Annotated[Path | None, typer.Option(help="file for the results: .jsonl, .csv or .parquet; waits")] = None,
+    resume: Annotated[str, typer.Option(metavar="ID", help="go on with a job that was interrupted")] = "",
+) -> None:
+    """Hand in pictures as one job. Interrupting it loses nothing: --resume ID goes on where it was."""
+    from service.commands.jobs import Submission, submit  # noqa: PLC0415
+    from service.core.jobs import JobPriority, Order  # noqa: PLC0415
+    from service.core.messages import Options  # noqa: PLC0415
+
+    if not resume and not (model and paths):
+        raise typer.BadParameter("--model NAME and what to submit are needed, or --resume ID")
+    order = Order(model, model_version, Options(top_k, min_score), JobPriority[priority.upper()], ttl_s)
+    failed = submit(Submission(server, order, resume, wait, out), paths or [])
+    raise typer.Exit(FAILED if failed else 0)
+
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="the job, as `submit` named it")]
+
+
+@jobs.command("watch")
+def watch_job(id: JobId, *, server: Server = LOCAL) -> None:
+    """Show how a job goes on until it has ended. Exit code 1 when any of its items failed."""
+    from service.commands.jobs import watch  # noqa: PLC0415
+
+    raise typer.Exit(FAILED if watch(server, id) else 0)
+
+
+@jobs.command("list")
+def list_jobs(*, server: Server = LOCAL) -> None:
+    """List the jobs that are kept, newest first."""
+    from service.commands.jobs import overview  # noqa: PLC0415
+
+    overview(server)
+
+
+@jobs.command("show")
+def show_job(id: JobId, *, server: Server = LOCAL) -> None:
+    """Print all that is known of a job."""
+    from service.commands.jobs import show  # noqa: PLC0415
+
+    show(server, id)
+
+
+@jobs.command("results")
+def fetch_results(
+    id: JobId,
+    *,
+    server: Server = LOCAL,
+    out: Annotated[Path | None, typer.Option(help="file: .jsonl, .csv or .parquet; else JSON lines on stdout")] = None,
+) -> None:
+    """Write the results that are there by now. Exit code 1 when any of them is a failure."""
+    from service.commands.jobs import fetch  # noqa: PLC0415
+
+    raise typer.Exit(FAILED if fetch(server, id, out) else 0)
+
+
+@jobs.command("cancel")
+def cancel_job(id: JobId, *, server: Server = LOCAL) -> None:
+    """Have no more of a job computed; what is computed stays."""
+    from service.commands.jobs import cancel  # noqa: PLC0415
+
+    cancel(server, id)

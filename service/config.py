@@ -66,6 +66,12 @@ class Config(BaseSettings):
     picture_bytes: Positive = Field(64 * MIB, description="bytes of the pictures that introspection keeps by id")
     picture_ttl_s: float = Field(600.0, gt=0, description="seconds that such a picture is kept after its last use")
 
+    data_dir: Path | None = Field(None, description="folder that keeps durable jobs, where no Redis does")
+    job_bytes: Positive = Field(1024 * MIB, description="bytes of the inputs of jobs that may wait for their results")
+    job_durability: Literal["fsynced", "written", "any"] = Field(
+        "fsynced", description="jobs are refused where Redis would keep them less well: appendfsync always is fsynced"
+    )
+
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from service.api.jobs import JobsServicer
 from service.api.server import GrpcServer
 from service.bootstrap.doors import glass, http_server
+from service.bootstrap.embedded_jobs import embedded_jobs
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import introspector
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
-from service.catalog import Catalog
+from service.catalog import Catalog, Host
 from service.config import Config
 from service.core.messages import ModelKey
 from service.core.ports import Engine
@@ -26,8 +28,8 @@ def build(config: Config) -> Lifecycle:
     store, limits = ModelStore(config.models), image_limits(config)
     metrics, emit = observed()
 
-    def host(key: ModelKey, engine: Engine) -> Worker:
-        return Worker(key, engine, queue, Lane(key, engine, limits, emit))
+    def host(key: ModelKey, engine: Engine) -> Host:
+        return jobs.feed(key, engine, Worker(key, engine, queue, Lane(key, engine, limits, emit)))
 
     def ready() -> tuple[bool, str]:
         return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
@@ -48,9 +50,17 @@ def build(config: Config) -> Lifecycle:
         keep=config.keep_versions,
         let_go=lambda engine: looking.forget(engine.digest),
     )
+    jobs = embedded_jobs(config, catalog.resolve, queue, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
     looked_into = glass(config, looking) if config.introspection else None
-    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, looked_into.grpc if looked_into else None)
+    grpc = GrpcServer(
+        grpc_settings(config),
+        dispatcher,
+        catalog,
+        emit,
+        looked_into.grpc if looked_into else None,
+        jobs=JobsServicer(jobs.inside),
+    )
     metrics.watch(queue.depth, grpc.in_flight)
     http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into)
     return Lifecycle(
@@ -58,7 +68,7 @@ def build(config: Config) -> Lifecycle:
         grpc,
         http,
         ready,
-        behind=[catalog],
+        behind=[*jobs.behind, catalog],
         follow=catalog.follow,
         poll_s=config.poll_s,
         grace_s=config.grace_s,

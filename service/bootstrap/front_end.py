@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from service.api.jobs import JobsServicer
 from service.api.server import GrpcServer
 from service.bootstrap.doors import Glass, http_server
-from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
+from service.bootstrap.parts import grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.config import Config
 from service.core.use_cases import ModelCatalog
 from service.dispatch import Dispatcher
 from service.lifecycle import Lifecycle
 from service.queues.redis_catalog import RedisCatalog
+from service.queues.redis_jobs import RedisJobs
 from service.queues.redis_submissions import RedisSubmissions
 
 #: Seconds between two looks at what workers announce.
@@ -29,7 +31,15 @@ def build(config: Config) -> Lifecycle:
     catalog = RedisCatalog(server, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, image_limits(config), emit)
     looked_into = _glass(config, catalog)
-    grpc = GrpcServer(grpc_settings(config), dispatcher, catalog, emit, looked_into.grpc if looked_into else None)
+    jobs = RedisJobs(server, catalog.resolve, job_limits(config))
+    grpc = GrpcServer(
+        grpc_settings(config),
+        dispatcher,
+        catalog,
+        emit,
+        looked_into.grpc if looked_into else None,
+        jobs=JobsServicer(lambda: jobs),
+    )
     metrics.watch(queue.depth, grpc.in_flight)
     http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into)
     return Lifecycle(
@@ -37,7 +47,7 @@ def build(config: Config) -> Lifecycle:
         grpc,
         http,
         ready,
-        behind=[queue, catalog],
+        behind=[queue, catalog, jobs],
         follow=catalog.follow,
         prepare=lambda: vet(server),
         poll_s=min(config.poll_s, _LOOK_S),

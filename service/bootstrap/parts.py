@@ -12,6 +12,7 @@ from service.config import Config
 from service.core.admission import QueueLimits
 from service.core.events import Emit, Event
 from service.core.image import Limits
+from service.core.jobs import Durability, JobLimits
 from service.telemetry.logs import log_event
 from service.telemetry.metrics import Metrics
 
@@ -38,6 +39,12 @@ def image_limits(config: Config) -> Limits:
 def queue_limits(config: Config) -> QueueLimits:
     """What one model version may have waiting."""
     return QueueLimits(config.queue_entries, config.queue_bytes)
+
+
+def job_limits(config: Config) -> JobLimits:
+    """What may be kept of jobs, and how well at least."""
+    least = {"fsynced": Durability.FSYNCED, "written": Durability.WRITTEN, "any": Durability.UNVERIFIED}
+    return JobLimits(max_bytes=config.job_bytes, least=least[config.job_durability])
 
 
 def grpc_settings(config: Config) -> GrpcSettings:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from service.client.caller import MAX_MESSAGE_BYTES
+from service.client.each import each
 from service.client.introspection import AsyncIntrospection
+from service.client.jobs import AsyncJobs
 from service.client.retry import Retry
 from service.client.values import Image, ModelInfo, Result, to_info
 from service.core.errors import ServiceError
@@ -43,6 +45,7 @@ class AsyncClient(AsyncIntrospection):
         super().__init__(server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes)
         self._classifier = ClassifierStub(self._channel)
         self._models = ModelsStub(self._channel)
+        self.jobs = AsyncJobs(self._channel, self._call, self._stream)
         self._feeders: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -92,7 +95,7 @@ class AsyncClient(AsyncIntrospection):
         async def feed() -> None:
             try:
                 async with asyncio.TaskGroup() as calls:
-                    async for image in _each(images):
+                    async for image in each(images):
                         await room.acquire()
                         calls.create_task(classify(image))
             except BaseExceptionGroup as group:
@@ -137,12 +140,3 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _each(images: Iterable[Image] | AsyncIterable[Image]) -> AsyncIterator[Image]:
-    if isinstance(images, AsyncIterable):
-        async for image in images:
-            yield image
-    else:
-        for image in images:
-            yield image

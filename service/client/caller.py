@@ -51,7 +51,7 @@ class Caller:
 
     async def _bytes(self, image: Image) -> bytes:
         """The encoded picture; raises `OSError` for a file that cannot be read, `InvalidInput` for one too long."""
-        return image if isinstance(image, bytes) else await asyncio.to_thread(_read, image, self._max_message_bytes)
+        return image if isinstance(image, bytes) else await asyncio.to_thread(read, image, self._max_message_bytes)
 
     async def _call(self, call: Callable[[float], Awaitable[Replied]], timeout_s: float | None = None) -> Replied:
         """What `call`, given the seconds that are left, returns; tried again where that is worth it."""
@@ -90,7 +90,7 @@ class Caller:
             opened.cancel()
 
 
-def _read(path: str | Path, max_bytes: int) -> bytes:
+def read(path: str | Path, max_bytes: int) -> bytes:
     """The file's bytes; one too long to be sent is not read into memory first."""
     size = Path(path).stat().st_size
     if size > max_bytes:

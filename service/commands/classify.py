@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import Progress
 
 from service.client import AsyncClient, Result, Retry
 from service.commands.inputs import STDIN, count, each
+from service.commands.progress import BAR, bar
 from service.commands.writers import Format, Write, writer
 from service.core.errors import NotReady
 from service.core.messages import Options
@@ -48,10 +48,15 @@ def run(job: Job, paths: Sequence[str]) -> int:
 
     Raises `ServiceError` when the server cannot be reached or has no such model, before anything is read.
     """
+    accept_any_name()
+    return asyncio.run(_run(job, paths))
+
+
+def accept_any_name() -> None:
+    """Let stdin and stdout carry file names that are no text."""
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, UNPRINTABLE)):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
-    return asyncio.run(_run(job, paths))
 
 
 async def _run(job: Job, paths: Sequence[str]) -> int:
@@ -67,9 +72,9 @@ async def _run(job: Job, paths: Sequence[str]) -> int:
             options=job.options,
             concurrency=job.concurrency,
         )
-        with _bar(console) as bar, _destination(job.output) as out:
-            async with _counted(bar, paths):
-                return await _write(results, writer(job.form, out, job.options.top_k), out, bar)
+        with bar(console) as progress, destination(job.output) as out:
+            async with _counted(progress, paths):
+                return await _write(results, writer(job.form, out, job.options.top_k), out, progress)
 
 
 async def _ready(client: AsyncClient, job: Job) -> None:
@@ -86,48 +91,30 @@ async def _ready(client: AsyncClient, job: Job) -> None:
         await asyncio.sleep(POLL_S)
 
 
-async def _write(results: AsyncIterable[Result], write: Write, out: TextIO, bar: Progress) -> int:
+async def _write(results: AsyncIterable[Result], write: Write, out: TextIO, progress: Progress) -> int:
     done = failed = 0
     started = time.monotonic()
     async for result in results:
         write(result)
         out.flush()  # whoever follows the output sees each result when it is there
         done += 1
-        bar.update(BAR, completed=done)
+        progress.update(BAR, completed=done)
         if result.error:
             failed += 1
-            bar.console.print(f"{result.image!s}: {result.error}")
+            progress.console.print(f"{result.image!s}: {result.error}")
     took_s = time.monotonic() - started
-    bar.console.print(f"{done} pictures, {failed} failed, {took_s:.1f} s, {done / max(took_s, 1e-9):.1f}/s")
+    progress.console.print(f"{done} pictures, {failed} failed, {took_s:.1f} s, {done / max(took_s, 1e-9):.1f}/s")
     return failed
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f}/s" if task.speed else "", style="progress.data.speed")
-
-
-#: The one task of the bar: rich numbers tasks from 0.
-BAR = TaskID(0)
-
-
-def _bar(console: Console) -> Progress:
-    """A bar on a terminal, nothing elsewhere. It gets out of the way of results written to the same terminal."""
-    columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    own = sys.stdout.isatty()
-    bar = Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=own)
-    bar.add_task("pictures", total=None)
-    return bar
-
-
 @contextlib.asynccontextmanager
-async def _counted(bar: Progress, paths: Sequence[str]) -> AsyncIterator[None]:
+async def _counted(progress: Progress, paths: Sequence[str]) -> AsyncIterator[None]:
     """Count the pictures for the time that is left, beside the work; paths from stdin cannot be known in advance."""
 
     async def tell() -> None:
-        bar.update(BAR, total=await asyncio.to_thread(count, paths))
+        progress.update(BAR, total=await asyncio.to_thread(count, paths))
 
-    if bar.disable or STDIN in paths:
+    if progress.disable or STDIN in paths:
         yield
         return
     async with asyncio.TaskGroup() as beside:
@@ -137,7 +124,8 @@ async def _counted(bar: Progress, paths: Sequence[str]) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def _destination(output: Path | None) -> Iterator[TextIO]:
+def destination(output: Path | None) -> Iterator[TextIO]:
+    """The file, emptied, or stdout."""
     if output is None:
         yield sys.stdout
     else:

@@ -23,7 +23,7 @@ def writer(form: Format, out: TextIO, top_k: int) -> Write:
 
 def _jsonl(out: TextIO, _top_k: int) -> Write:
     def write(result: Result) -> None:
-        out.write(json.dumps(_entry(result), ensure_ascii=False) + "\n")
+        out.write(json.dumps(entry(result), ensure_ascii=False) + "\n")
 
     return write
 
@@ -54,7 +54,8 @@ def _table(out: TextIO, _top_k: int) -> Write:
     return write
 
 
-def _entry(result: Result) -> dict[str, object]:
+def entry(result: Result) -> dict[str, object]:
+    """The fields of one JSON line."""
     predictions = _predictions(result)
     best = predictions[0] if predictions else None
     answer = result.answer

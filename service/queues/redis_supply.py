@@ -82,6 +82,8 @@ class Supply:
     async def _picture(self, item: Item | None) -> bytes:
         if item is None:
             raise EngineFailed("the job's input is gone")  # with its job, as a rule: then nobody reads this
+        if not item.uri:
+            raise BadImage("image", "a picture", "no bytes")
         image = await self._site.fetch(item.uri)
         if not image:
             raise BadImage("uri", "a picture", f"{item.uri}, which is empty")

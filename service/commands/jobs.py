@@ -1,0 +1,288 @@
+"""`vitrine jobs`: durable sets of pictures, submitted, watched and fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from service.client import AsyncClient, Result, Retry
+from service.client.jobs import Source
+from service.commands.classify import accept_any_name
+from service.commands.inputs import EXTENSIONS, pictures
+from service.commands.job_results import Sink, sink
+from service.commands.models import PIPE_WIDTH
+from service.commands.progress import BAR, bar
+from service.core.errors import InvalidInput
+from service.core.jobs import ItemResult, Job, JobState, Order
+from service.core.messages import Answer
+
+Returned = TypeVar("Returned")
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What to hand in where; `resume` is the id of a job to go on with."""
+
+    server: str
+    order: Order
+    resume: str = ""
+    wait: bool = False
+    out: Path | None = None
+
+
+def submit(submission: Submission, paths: Sequence[str]) -> int:
+    """Hand everything in and say under which id; waits for results if asked to. Returns how many items failed.
+
+    Raises `ServiceError`, `SystemExit` when interrupted: the job is as it was then, and can be resumed.
+    """
+    accept_any_name()
+    console = _console()
+    known = [submission.resume]
+
+    def opened(job: Job) -> None:
+        known[0] = job.id
+        console.print(f"job {job.id}")
+
+    try:
+        return asyncio.run(_submit(submission, paths, console, opened))
+    except KeyboardInterrupt:
+        hint = f"vitrine jobs submit --server {submission.server} --resume {known[0]}"
+        console.print(f"interrupted; nothing is lost. Go on with: {hint}" if known[0] else "interrupted")
+        sys.exit(INTERRUPTED)
+
+
+async def _submit(submission: Submission, paths: Sequence[str], console: Console, opened: Callable[[Job], None]) -> int:
+    async with AsyncClient(submission.server) as client:
+        job = await _begin(client, submission, paths)
+        opened(job)
+        places = paths or job.sources
+        with bar(console) as progress:
+            counting = asyncio.create_task(_count(places, progress))
+            handing_in = asyncio.create_task(_hand_in(client, job, places, progress, submission))
+            try:
+                if submission.wait or submission.out:
+                    return await _follow(client, job.id, submission.out, progress, handing_in)
+                job = await handing_in
+            finally:
+                counting.cancel()
+                handing_in.cancel()
+    console.print(f"{job.items} items accepted, kept as {job.durability.name.lower()}")
+    console.print(f"  vitrine jobs watch --server {submission.server} {job.id}")
+    return 0
+
+
+async def _begin(client: AsyncClient, submission: Submission, paths: Sequence[str]) -> Job:
+    if submission.resume:
+        return await client.jobs.get(submission.resume)
+    return await client.jobs.open(replace(submission.order, sources=tuple(map(_absolute, paths))))
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).resolve())
+
+
+async def _hand_in(
+    client: AsyncClient, job: Job, places: Sequence[str], progress: Progress, submission: Submission
+) -> Job:
+    """The bar shows what is accepted, unless somebody waits for what is finished."""
+    waiting = submission.wait or submission.out
+
+    def sent(count: int) -> None:
+        if not waiting:
+            progress.update(BAR, completed=count)
+
+    def unreadable(source: Source, error: Exception) -> None:
+        progress.console.print(f"{source}: left out: {error}")
+
+    return await client.jobs.submit(_sources(places), submission.order, resume=job.id, sent=sent, unreadable=unreadable)
+
+
+async def _follow(
+    client: AsyncClient, id: str, out: Path | None, progress: Progress, handing_in: asyncio.Task[Job]
+) -> int:
+    """Watch until the end, while more is handed in; an error there ends the wait."""
+    watching = asyncio.create_task(_watch(client, id, sink(out) if out else None, progress))
+    done, _ = await asyncio.wait((watching, handing_in), return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        if task.exception():
+            watching.cancel()
+            task.result()
+    job = await watching
+    progress.console.print(_summary(job))
+    return job.failed
+
+
+async def _watch(client: AsyncClient, id: str, results: Sink | None, progress: Progress) -> Job:
+    """Show progress until the job has ended; with `results`, store each of them."""
+    last: Job | None = None
+    try:
+        async with aclosing(client.jobs.watch(id, results=results is not None)) as events:
+            async for event in events:
+                last = event.job
+                progress.update(BAR, completed=last.finished, failed=last.failed)
+                if last.state is not JobState.OPEN:
+                    progress.update(BAR, total=last.items)
+                if results:
+                    for result in event.results:
+                        results.write(as_result(result))
+    finally:
+        if results:
+            results.close()
+    assert last is not None
+    return last
+
+
+async def _count(places: Sequence[str], progress: Progress) -> None:
+    progress.update(BAR, total=await asyncio.to_thread(lambda: sum(1 for place in places for _ in _named(place))))
+
+
+async def _sources(places: Sequence[str]) -> AsyncIterator[Source]:
+    for place in places:
+        named = _named(place)
+        while (name := await asyncio.to_thread(next, named, None)) is not None:
+            yield name if "://" in name else Path(name)
+
+
+def _named(place: str) -> Any:
+    """A folder's pictures, a picture, a URI, or the lines of a list of these."""
+    path = Path(place)
+    if "://" in place:
+        yield place
+    elif path.is_dir() or path.suffix.lower() in EXTENSIONS:
+        yield from pictures(place)
+    else:
+        try:
+            with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+                yield from (line.rstrip("\r\n") for line in lines if line.strip())
+        except OSError as error:
+            raise InvalidInput("input", f"a folder, a picture, a URI or a list ({error.strerror})", place) from None
+
+
+def watch(server: str, id: str) -> int:
+    """Show how a job goes on until it has ended; returns how many of its items failed."""
+
+    async def run(client: AsyncClient) -> Job:
+        console = _console()
+        with bar(console) as progress:
+            job = await _watch(client, id, None, progress)
+        console.print(_summary(job))
+        return job
+
+    return _with_client(server, run).failed
+
+
+def fetch(server: str, id: str, out: Path | None) -> int:
+    """Write the results that are there; returns how many of them are failures."""
+
+    async def run(client: AsyncClient) -> int:
+        target, failed = sink(out), 0
+        try:
+            async with aclosing(client.jobs.results(id)) as results:
+                async for result in results:
+                    target.write(as_result(result))
+                    failed += not isinstance(result.outcome, Answer)
+        finally:
+            target.close()
+        return failed
+
+    accept_any_name()
+    return _with_client(server, run)
+
+
+def cancel(server: str, id: str) -> None:
+    """Have no more of a job computed."""
+
+    async def run(client: AsyncClient) -> Job:
+        return await client.jobs.cancel(id)
+
+    _console().print(_summary(_with_client(server, run)))
+
+
+def show(server: str, id: str) -> None:
+    """Print everything that is known of a job."""
+
+    async def run(client: AsyncClient) -> Job:
+        return await client.jobs.get(id)
+
+    job = _with_client(server, run)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in (
+        ("job", job.id),
+        ("model", str(job.model)),
+        ("state", job.state.value),
+        ("priority", job.priority.name.lower()),
+        ("kept as", job.durability.name.lower()),
+        ("items", str(job.items)),
+        ("succeeded", str(job.succeeded)),
+        ("failed", str(job.failed)),
+        ("in flight", str(job.in_flight)),
+        ("opened", _time(job.created_ms)),
+        ("ended", _time(job.ended_ms)),
+        ("kept for", f"{job.ttl_s} s after the last change"),
+        ("from", "\n".join(job.sources)),
+    ):
+        table.add_row(name, value)
+    _page().print(table)
+
+
+def overview(server: str) -> None:
+    """Print one line for each job, newest first."""
+
+    async def run(client: AsyncClient) -> list[Job]:
+        return [job async for job in client.jobs.list()]
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("job", "model", "state", "finished", "failed", "opened"):
+        table.add_column(column, no_wrap=True)
+    for job in _with_client(server, run):
+        finished = f"{job.finished}/{job.items}"
+        table.add_row(job.id, str(job.model), job.state.value, finished, str(job.failed or ""), _time(job.created_ms))
+    _page().print(table)
+
+
+def as_result(result: ItemResult) -> Result:
+    """As the writers of `vitrine classify` want it."""
+    if isinstance(result.outcome, Answer):
+        return Result(result.name, answer=result.outcome)
+    return Result(result.name, error=result.outcome)
+
+
+def _with_client(server: str, run: Callable[[AsyncClient], Coroutine[Any, Any, Returned]]) -> Returned:
+    async def go() -> Returned:
+        async with AsyncClient(server, retry=Retry(budget_s=0)) as client:
+            return await run(client)
+
+    return asyncio.run(go())
+
+
+def _summary(job: Job) -> str:
+    took_s = (job.ended_ms - job.created_ms) / 1000 if job.ended_ms else 0.0
+    rate = f", {took_s:.1f} s, {job.finished / took_s:.1f}/s" if took_s else ""
+    return (
+        f"job {job.id} is {job.state.value}: {job.succeeded} succeeded, {job.failed} failed, {job.items} in all{rate}"
+    )
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if ms else ""
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def _page() -> Console:
+    """For tables. Rich assumes 80 columns where there is no terminal; a pipe has room for all."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)

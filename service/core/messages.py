@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from service.core.errors import ServiceError
 
@@ -22,9 +23,8 @@ class Priority(IntEnum):
     BULK = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ModelKey:
-    """One version of one model."""
+class ModelKey(NamedTuple):
+    """One version of one model. A tuple, since it is hashed many times on the way of each request."""
 
     name: str
     version: int

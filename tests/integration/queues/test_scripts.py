@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+import redis
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
@@ -46,6 +48,7 @@ class ScriptMachine(RuleBasedStateMachine):
 
     entries = Bundle("entries")
     server: RedisServer
+    mutation: Callable[[str], str] = staticmethod(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +66,8 @@ class ScriptMachine(RuleBasedStateMachine):
 
     def run(self, script: Script, keys: list[str], *args: Any) -> Any:
         """As `Link.run` does."""
-        return self.client.eval(script.text.decode(), len(keys), *keys, *args)
+        text = self.mutation(script.text.decode())
+        return self.client.eval(text, len(keys), *keys, *args)
 
     @initialize()
     def begin(self) -> None:
@@ -203,6 +207,27 @@ class ScriptMachine(RuleBasedStateMachine):
         self.claim(which, room, priority)
         self.crash(which, supervised=True)
 
+    @rule(which=st.integers(0, 1), room=st.integers(1, 3), priority=PRIORITIES)
+    def leave_a_mixture(self, which: int, room: int, priority: Priority) -> None:
+        """One worker gives back what it has not run, another dies of what it has: a suspect among innocents."""
+        self.share_out(which, priority)
+        self.give_back(which)
+        self.crash(1 - which, supervised=True)
+        self.claim(which, room, priority)
+
+    @rule(which=st.integers(0, 1), priority=PRIORITIES)
+    def crash_behind(self, which: int, priority: Priority) -> None:
+        """A worker dies whose leases come after those of one that lives."""
+        self.share_out(which, priority)
+        self.crash(1 - which, supervised=False)
+        self.reap(which, priority)
+
+    def share_out(self, which: int, priority: Priority) -> None:
+        for _ in range(3):
+            self.submit(1, priority)
+        self.lease(which, 2, priority)
+        self.lease(1 - which, 1, priority)
+
     @rule(which=st.integers(0, 1))
     def give_back(self, which: int) -> None:
         """A worker releases what it holds and has not run."""
@@ -257,17 +282,86 @@ class ScriptMachine(RuleBasedStateMachine):
         entry.there = False
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_any_order_of_anything_keeps_the_promises(kind: str, tmp_path: Path) -> None:
-    """One outcome for each request, counters that match, no lease unknown, no key for ever."""
-    require(kind)
-    server = RedisServer(kind, tmp_path)
-    server.start()
-    try:
-        machine = type(f"Machine{kind}", (ScriptMachine,), {"server": server})
-        machine.TestCase.settings = settings(  # type: ignore[attr-defined]
-            max_examples=12, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
-        )
-        machine.TestCase().runTest()  # type: ignore[attr-defined]
-    finally:
+def play(server: RedisServer, mutation: Callable[[str], str], examples: int, *phases: Phase) -> None:
+    """Let hypothesis look for an order of rules that breaks a promise."""
+    machine = type("Machine", (ScriptMachine,), {"server": server, "mutation": staticmethod(mutation)})
+    machine.TestCase.settings = settings(  # type: ignore[attr-defined]
+        max_examples=examples,
+        stateful_step_count=60,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        **({"phases": phases, "derandomize": True} if phases else {}),
+    )
+    machine.TestCase().runTest()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Callable[[str], RedisServer]]:
+    """Start a server of some kind; it is gone after the test."""
+    servers: list[RedisServer] = []
+
+    def start(kind: str) -> RedisServer:
+        require(kind)
+        servers.append(RedisServer(kind, tmp_path))
+        servers[0].start()
+        return servers[0]
+
+    yield start
+    for server in servers:
         server.stop()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_order_of_anything_keeps_the_promises(kind: str, running: Callable[[str], RedisServer]) -> None:
+    """One outcome for each request, counters that match, no lease unknown, no key for ever."""
+    play(running(kind), str, 12)
+
+
+#: What could go wrong in a script: a part of its text, and what stands there instead.
+MUTANTS = {
+    "claim mixes suspects with innocents": ("and not (deaths > 0 and #taken > 0)", ""),
+    "claim takes more after a suspect": ("if deaths > 0 or #taken == room then", "if #taken == room then"),
+    "claim takes more than there is room for": ("#taken == room", "#taken == room + 1"),
+    "claim forgets a death": ("taken[#taken + 1] = {id, deaths,", "taken[#taken + 1] = {id, 0,"),
+    "claim leaves tombstones": ("redis.call('XACK', KEYS[1], ARGV[1], id)\n    elseif not leave", "elseif not leave"),
+    "complete deletes without asking who was first": ("if first == 1 then\n    first =", "do\n    first ="),
+    "complete replies to every finisher": (
+        "if first == 1 then\n      redis.call('HINCRBY'",
+        "do\n      redis.call('HINCRBY'",
+    ),
+    "complete forgets the bytes": ("redis.call('HINCRBY', KEYS[2], 'bytes', -size)\n      if reply", "if reply"),
+    "cancel forgets the bytes": ("redis.call('HINCRBY', KEYS[2], 'bytes', -ARGV[i + 1])", ""),
+    "cancel calls leased work queued": ("found = 2", "found = 1"),
+    "submit takes one too many": ("entries >= tonumber(ARGV[2])", "entries > tonumber(ARGV[2])"),
+    "submit counts no bytes": ("bytes + size > tonumber(ARGV[3])", "bytes > tonumber(ARGV[3])"),
+    "reap frees what the living hold": (
+        "(not alive or idle >= tonumber(ARGV[6]))",
+        "true",
+    ),
+    "reap looks at its first page only": (
+        "from = '(' .. id\n  end\nuntil #leases < tonumber(ARGV[7])",
+        "end\nuntil true",
+    ),
+    "reap counts a second delivery": ("'released', 0, id, 'JUSTID'", "'released', 0, id"),
+    "release forgives every death": ("math.max(0, lease[4] - ARGV[3])", "0"),
+    "release forgives no death": ("math.max(0, lease[4] - ARGV[3])", "lease[4]"),
+    "release gives up what others hold": ("from, '+', 100, ARGV[2])", "from, '+', 100)"),
+    "renew steals back": ("if not lease or lease[2] ~= ARGV[2] then", "if not lease then"),
+    "renew counts a delivery": ("ARGV[2], 0, id, 'JUSTID')", "ARGV[2], 0, id)"),
+    "delconsumer drops leases": ("if pending == 0 and not alive", "if not alive"),
+    "bury keeps the entry": ("if redis.call('XDEL', KEYS[1], ARGV[2]) == 0 then return 0 end", ""),
+    "bury tells twice": ("if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end", ""),
+}
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_script_is_noticed(name: str, running: Callable[[str], RedisServer]) -> None:
+    """The machine finds an order of rules that tells each of these scripts from the real one."""
+    old, new = MUTANTS[name]
+    assert sum(old in script.text.decode() for script in scripts.ALL) >= 1, "the mutant is none"
+    server = running("redis")
+
+    with pytest.raises((AssertionError, redis.ResponseError, ExceptionGroup)):
+        play(server, lambda text: text.replace(old, new), 60, Phase.generate)

@@ -54,6 +54,9 @@ PROTOC = $(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto -I $(wildcar
 proto: setup ## regenerate service/rpc/pb from proto/
 	$(PROTOC) --grpc_python_out=. $(patsubst proto/%,service/rpc/pb/%,$(wildcard proto/vitrine/v1/*.proto))
 	$(PROTOC) $(patsubst proto/%,service/rpc/pb/%,$(wildcard proto/vitrine/internal/*.proto))
+	# Types only, and the descriptors as data: Python code would put them into the pool that tritonclient's are in.
+	$(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto --pyi_out=. service/rpc/pb/inference/open_inference.proto
+	$(BIN)/python -m grpc_tools.protoc -I proto --descriptor_set_out=service/rpc/pb/inference/descriptors.binpb inference/open_inference.proto
 
 train-digits: setup ## fetch MNIST, train the shipped digits model, publish it into runs/models
 	$(BIN)/vitrine-model data mnist

@@ -12,6 +12,9 @@ from service.api.classifier import Bounds, ClassifierServicer
 from service.api.introspection import IntrospectionServicer
 from service.api.jobs import JobsServicer
 from service.api.models import ModelsServicer
+from service.api.open_inference import NAME as OPEN_INFERENCE
+from service.api.open_inference import OpenInferenceServicer, register
+from service.api.reflected import Pools
 from service.core.errors import Refused
 from service.core.events import Emit
 from service.core.use_cases import Classifying, ModelCatalog
@@ -55,6 +58,7 @@ class GrpcServer:
         introspection: IntrospectionServicer | None = None,
         *,
         jobs: JobsServicer | None = None,
+        standard: OpenInferenceServicer | None = None,
     ) -> None:
         self._settings = settings
         self._health = health.aio.HealthServicer()
@@ -62,6 +66,7 @@ class GrpcServer:
         self._models = ModelsServicer(catalog)
         self._introspection = introspection
         self._jobs = jobs
+        self._standard = standard
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -78,7 +83,10 @@ class GrpcServer:
         if self._jobs:
             jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, server)
             names.append(JOBS)
-        reflection.enable_server_reflection(names, server)
+        if self._standard:
+            register(self._standard, server)
+            names.append(OPEN_INFERENCE)
+        reflection.enable_server_reflection(names, server, Pools())  # type: ignore[arg-type]  # it has what reflection asks
         try:
             port = server.add_insecure_port(self._settings.address)
         except RuntimeError as error:
@@ -97,12 +105,16 @@ class GrpcServer:
         state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         await self._health.set(OVERALL, state)
         await self._health.set(CLASSIFIER, state)
+        if self._standard:
+            await self._health.set(OPEN_INFERENCE, state)
         await self._health.set(MODELS, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float) -> None:
         """Say "not serving", take no new calls, wait up to `grace_s` seconds for those in flight, cancel the rest."""
         await self._health.enter_graceful_shutdown()
         self._classifier.stop_streams()
+        if self._standard:
+            self._standard.stop_streams()
         if self._jobs:
             self._jobs.close()
         if self._server:

@@ -8,27 +8,40 @@ from dataclasses import dataclass
 from service.api.introspection import IntrospectionServicer
 from service.bootstrap.parts import VERSION
 from service.config import Config, host_and_port
-from service.core.use_cases import Classifying, Introspecting, ModelCatalog
+from service.core.use_cases import Classifying, ClassifyingAll, Introspecting, ModelCatalog
 from service.introspect.desk import Desk
+from service.oip.inference import About, OpenInference
+from service.oip.layers import NoLayers, TappedLayers
 from service.telemetry.metrics import Metrics
 from service.web.app import create_app
 from service.web.classification import ClassificationTwin
 from service.web.introspection import IntrospectionTwin
+from service.web.open_inference import OpenInferenceTwin
 from service.web.server import HttpServer
 
 
 @dataclass(frozen=True, slots=True)
 class Glass:
-    """Looking in, by gRPC and by HTTP, at one desk."""
+    """Looking in, by gRPC and by HTTP and as outputs of the Open Inference Protocol, at one desk."""
 
     grpc: IntrospectionServicer
     http: IntrospectionTwin
+    layers: TappedLayers
 
 
 def glass(config: Config, inside: Introspecting) -> Glass:
-    """The two ways into `inside`."""
+    """The ways into `inside`."""
     desk = Desk()
-    return Glass(IntrospectionServicer(inside, desk), IntrospectionTwin(inside, desk, config.max_image_bytes))
+    twin = IntrospectionTwin(inside, desk, config.max_image_bytes)
+    return Glass(IntrospectionServicer(inside, desk), twin, TappedLayers(inside, desk))
+
+
+def open_inference(
+    config: Config, inside: ClassifyingAll, catalog: ModelCatalog, metrics: Metrics, glass: Glass | None
+) -> OpenInference:
+    """The Open Inference Protocol, for both ports."""
+    about = About(VERSION, config.max_batch_items)
+    return OpenInference(about, inside, catalog, glass.layers if glass else NoLayers(), metrics.statistics)
 
 
 def http_server(
@@ -39,11 +52,13 @@ def http_server(
     ready: Callable[[], tuple[bool, str]],
     metrics: Metrics,
     glass: Glass | None,
+    standard: OpenInference,
 ) -> HttpServer:
     """The HTTP port: probes, metrics, and the twin of the API."""
     operations = [
         *ClassificationTwin(inside, catalog, config.max_image_bytes).operations(),
         *(glass.http.operations() if glass else ()),
+        *OpenInferenceTwin(standard, config.max_message_bytes).operations(),
     ]
     app = create_app(VERSION, catalog, ready, metrics.render, operations)
     return HttpServer(app, *host_and_port(config.http))

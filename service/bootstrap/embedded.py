@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from service.api.jobs import JobsServicer
+from service.api.open_inference import OpenInferenceServicer
 from service.api.server import GrpcServer
-from service.bootstrap.doors import glass, http_server
+from service.bootstrap.doors import glass, http_server, open_inference
 from service.bootstrap.embedded_jobs import embedded_jobs
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import introspector
@@ -53,6 +54,7 @@ def build(config: Config) -> Lifecycle:
     jobs = embedded_jobs(config, catalog.resolve, queue, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
     looked_into = glass(config, looking) if config.introspection else None
+    standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
     grpc = GrpcServer(
         grpc_settings(config),
         dispatcher,
@@ -60,9 +62,10 @@ def build(config: Config) -> Lifecycle:
         emit,
         looked_into.grpc if looked_into else None,
         jobs=JobsServicer(jobs.inside),
+        standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
     )
     metrics.watch(queue.depth, grpc.in_flight)
-    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into)
+    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into, standard=standard)
     return Lifecycle(
         dispatcher,
         grpc,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from service.api.jobs import JobsServicer
+from service.api.open_inference import OpenInferenceServicer
 from service.api.server import GrpcServer
-from service.bootstrap.doors import Glass, http_server
+from service.bootstrap.doors import Glass, http_server, open_inference
 from service.bootstrap.parts import grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.config import Config
@@ -31,6 +32,7 @@ def build(config: Config) -> Lifecycle:
     catalog = RedisCatalog(server, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, image_limits(config), emit)
     looked_into = _glass(config, catalog)
+    standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
     jobs = RedisJobs(server, catalog.resolve, job_limits(config))
     grpc = GrpcServer(
         grpc_settings(config),
@@ -39,9 +41,10 @@ def build(config: Config) -> Lifecycle:
         emit,
         looked_into.grpc if looked_into else None,
         jobs=JobsServicer(lambda: jobs),
+        standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
     )
     metrics.watch(queue.depth, grpc.in_flight)
-    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into)
+    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into, standard=standard)
     return Lifecycle(
         dispatcher,
         grpc,

@@ -25,6 +25,8 @@ from service.core.events import (
 from service.core.messages import ModelKey
 from service.core.ports import Depth
 from service.telemetry.histograms import BulkHistogram, Series
+from service.telemetry.statistics import Statistics
+from service.telemetry.triton import TritonCollector
 
 #: The model label of requests for a model that is not there: what callers make up must not become series.
 UNKNOWN = "unknown"
@@ -77,6 +79,7 @@ class Metrics:
             "vitrine_batches_bisected", "Batches that failed as a whole and were halved", ["model"], registry=registry
         )
         self._models = ModelSeries(registry)
+        self.statistics = Statistics()  #: what Triton would count
         self._restarts = Counter(
             "vitrine_worker_restarts", "Child processes of this worker that died and were replaced", registry=registry
         )
@@ -84,12 +87,14 @@ class Metrics:
     def watch(self, depth: Callable[[ModelKey], Depth], in_flight: Callable[[], int]) -> None:
         """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
         self._registry.register(_Watched(self._models.ready, depth, in_flight))
+        self._registry.register(TritonCollector(self.statistics, self._models.ready, depth))
 
     def emit(self, event: Event) -> None:
         """Count one event."""
         match event:
             case RequestDone():
                 self._request(event)
+                self.statistics.emit(event)
             case BatchRan():
                 self._batch(event)
             case Rejected():

@@ -22,6 +22,7 @@ STATUS: Mapping[Code, int] = {
     Code.TOO_LATE: 504,
     Code.CANCELLED: 499,
     Code.FAILED: 500,
+    Code.UNSUPPORTED: 501,
 }
 #: Of what the HTTP server itself refuses.
 _WORDS = {404: Code.NOT_FOUND.value, 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}

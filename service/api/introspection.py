@@ -6,18 +6,22 @@ import asyncio
 from contextlib import aclosing
 
 import structlog
+from google.protobuf.message import Message
 
 from service.api.deadline import deadline_of
 from service.api.guard import Context, guarded
+from service.core.attribution import AttributionProgress
 from service.core.errors import TooLate
 from service.core.introspection import Chunk, LayerHeader
 from service.core.use_cases import Introspecting
 from service.introspect.desk import Desk
+from service.rpc import attribution_events
+from service.rpc.attribution import to_request
 from service.rpc.introspection import to_maps_request, to_selector, to_unit_request
 from service.rpc.introspection_answers import from_event, from_listing, from_unit
 from service.rpc.models import check_name
+from service.rpc.pb.vitrine.v1 import attribution_pb2, introspection_pb2_grpc
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
-from service.rpc.pb.vitrine.v1 import introspection_pb2_grpc
 
 #: A caller that takes nothing for so long holds a place that others wait for.
 STALL_S = 30.0
@@ -67,7 +71,20 @@ class IntrospectionServicer(introspection_pb2_grpc.IntrospectionServicer):
         _log.info("unit", peer=context.peer(), model=request.model, layer=request.layer, place=asked.place)
         return from_unit(answer)
 
-    async def _write(self, context: Context, event: pb.FeatureMapsEvent) -> None:
+    @guarded
+    async def Attribute(self, request: attribution_pb2.AttributeRequest, context: Context) -> None:
+        """Events as they are computed; when the caller leaves, the rest is not."""
+        asked = to_request(request, deadline_of(context))
+        runs = 0
+        try:
+            async with aclosing(self._desk.stream(self._inside.attribution(asked))) as stream:
+                async for event in stream:
+                    await self._write(context, attribution_events.from_event(event))
+                    runs = event.done if isinstance(event, AttributionProgress) else runs
+        finally:
+            _log.info("attribution", peer=context.peer(), model=request.model, method=asked.method.value, runs=runs)
+
+    async def _write(self, context: Context, event: Message) -> None:
         try:
             async with asyncio.timeout(self._stall_s):
                 await context.write(event)

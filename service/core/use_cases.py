@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol
 
+from service.core.attribution import AttributionEvent, AttributionRequest
 from service.core.introspection import Listing, MapsEvent, MapsRequest, UnitAnswer, UnitRequest
 from service.core.jobs import Item, ItemResult, Job, Order
 from service.core.layers import Selector
@@ -84,6 +85,9 @@ class Introspecting(Protocol):
 
     def unit(self, request: UnitRequest) -> UnitAnswer:
         """The arithmetic of one unit. Raises any `ServiceError`."""
+
+    def attribution(self, request: AttributionRequest) -> Iterator[AttributionEvent]:
+        """The evidence for a class, event by event. Raises any `ServiceError`."""
 
 
 class Jobs(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from service.core.arithmetic import explain, needed
+from service.core.attribution import AttributionEvent, AttributionRequest, question
 from service.core.errors import InvalidInput, NoSuchLayer
 from service.core.image import Limits, inspect, load
 from service.core.introspection import (
@@ -24,8 +25,11 @@ from service.core.introspection import (
 )
 from service.core.layers import TENSOR, Selector, find, select
 from service.engine.taps import TapSessions
+from service.introspect import attribution
+from service.introspect.case import Case
 from service.introspect.feature_maps import Run, dry, events, fetchable, in_time
 from service.introspect.layers import Anatomy, study
+from service.introspect.network import Network
 from service.introspect.pictures import PictureStore
 from service.introspect.pricing import price_all, total
 from service.introspect.tapping import Shot, Subject, Tapping
@@ -33,12 +37,16 @@ from service.introspect.tapping import Shot, Subject, Tapping
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much looking in may take: bytes of an answer, of tensors held for one picture, models whose graph is kept."""
+    """How much looking in may take.
+
+    Bytes of an answer, and of tensors held for one picture; models whose graph is kept; runs for one map of evidence.
+    """
 
     max_answer_bytes: int = 256 << 20
     max_tapped_bytes: int = 64 << 20
     max_pictures: int = 64
     max_graphs: int = 4
+    max_runs: int = 20_000
 
 
 class Introspector:
@@ -116,6 +124,36 @@ class Introspector:
             parity=tapped.parity,
             tensors={name: names.get(name, TENSOR + name) for name in tensors},
         )
+
+    def attribution(self, request: AttributionRequest) -> Iterator[AttributionEvent]:
+        """The evidence for a class, event by event; each step of the iteration blocks. Raises what `maps` does."""
+        subject = self._subject(request.model, request.version)
+        in_time(request.deadline, self._now())
+        anatomy = self._anatomy(subject)
+        anatomy.check(request.layer)
+        shot = self._shoot(subject, request.picture)
+        spec = subject.engine.spec
+        case = Case(
+            request=request,
+            question=question(request, shot.logits, spec.labels),
+            spec=spec,
+            anatomy=anatomy,
+            pixels=shot.pixels,
+            network=Network(subject.source, anatomy.graph, self._sessions, request.deadline, self._now),
+            max_bytes=self._budget.max_tapped_bytes,
+        )
+        yield from attribution.events(case, subject, shot, self._budget.max_runs, self._now)
+
+    def look(self, model: str, version: int) -> tuple[Subject, Anatomy]:
+        """What is served, and its layers. Raises what `layers` does."""
+        subject = self._subject(model, version)
+        return subject, self._anatomy(subject)
+
+    def shots(self, subject: Subject, pictures: Sequence[Picture]) -> list[Shot]:
+        """Pictures decoded and classified. Raises `BadImage`, `NoSuchPicture` or `EngineFailed`."""
+        if len(pictures) > self._budget.max_pictures:
+            raise InvalidInput("pictures", f"at most {self._budget.max_pictures}", len(pictures))
+        return [self._shoot(subject, picture) for picture in pictures]
 
     def forget(self, digest: str) -> None:
         """Drop what is kept of a model file that is served no longer."""

@@ -88,7 +88,7 @@ def to_maps_request(request: pb.GetFeatureMapsRequest, deadline: float) -> MapsR
     return MapsRequest(
         model=request.model,
         version=request.version,
-        pictures=tuple(_to_picture(each, f"pictures[{i}]") for i, each in enumerate(request.pictures)),
+        pictures=tuple(to_picture(each, f"pictures[{i}]") for i, each in enumerate(request.pictures)),
         layers=to_selector(request.layers),
         wanted=Wanted(
             channels=_to_channels(request.channels),
@@ -98,7 +98,7 @@ def to_maps_request(request: pb.GetFeatureMapsRequest, deadline: float) -> MapsR
             histogram=request.statistics.histogram,
         ),
         encoding=_to_encoding(request.encoding),
-        kernels=_known(KERNELS, request.kernels, "kernels"),
+        kernels=known(KERNELS, request.kernels, "kernels"),
         max_bytes=request.max_bytes,
         dry_run=request.dry_run,
         deadline=deadline,
@@ -111,14 +111,15 @@ def to_unit_request(request: pb.ExplainUnitRequest, deadline: float) -> UnitRequ
     return UnitRequest(
         model=request.model,
         version=request.version,
-        picture=_to_picture(request.picture, "picture"),
+        picture=to_picture(request.picture, "picture"),
         layer=request.layer,
         place=(request.channel, request.y, request.x),
         deadline=deadline,
     )
 
 
-def _to_picture(picture: pb.Picture, field: str) -> Picture:
+def to_picture(picture: pb.Picture, field: str) -> Picture:
+    """A picture, or the id of one; raises `InvalidInput` when it is neither."""
     if not picture.image and not picture.id:
         raise InvalidInput(field, "an image or the id of one that was sent before", "neither")
     return Picture(picture.image, picture.id, keep=not picture.do_not_keep)
@@ -132,7 +133,7 @@ def _to_channels(selector: pb.ChannelSelector) -> Channels:
             return Span(selector.range.start, selector.range.end)
         case "top_k":
             top = selector.top_k
-            return TopK(top.k, _known(KEYS, top.key, "channels.top_k.key"), top.class_index, top.ascending)
+            return TopK(top.k, known(KEYS, top.key, "channels.top_k.key"), top.class_index, top.ascending)
         case _:
             return None
 
@@ -144,8 +145,8 @@ def _to_region(region: pb.Region) -> Region:
 
 def _to_encoding(encoding: pb.Encoding) -> Encoding:
     return Encoding(
-        kind=_known(KINDS, encoding.kind, "encoding.kind"),
-        range=_known(RANGES, encoding.range, "encoding.range"),
+        kind=known(KINDS, encoding.kind, "encoding.kind"),
+        range=known(RANGES, encoding.range, "encoding.range"),
         low=encoding.low,
         high=encoding.high,
         percentile=encoding.percentile,
@@ -156,7 +157,7 @@ def _to_encoding(encoding: pb.Encoding) -> Encoding:
     )
 
 
-def _known(words: Mapping[Any, Word], number: int, field: str) -> Word:
+def known(words: Mapping[Any, Word], number: int, field: str) -> Word:
     """What a number of an enum means here; a newer client may send others."""
     if number not in words:
         raise InvalidInput(field, "a value that this server knows", number)

@@ -10,6 +10,7 @@ from service.core import units
 from service.core.geometry import Box, Field, Window
 from service.core.introspection import (
     Chunk,
+    Classified,
     LayerEnd,
     LayerHeader,
     Listing,
@@ -88,7 +89,7 @@ def from_unit(answer: UnitAnswer) -> pb.ExplainUnitResponse:
         computed=answer.explained.computed,
         residual=answer.explained.residual,
         input_field=_box(answer.field) if answer.field else None,
-        parity=_parity(answer.parity),
+        parity=from_parity(answer.parity),
     )
     _fill(response, answer)
     return response
@@ -118,19 +119,19 @@ def _fill(response: pb.ExplainUnitResponse, answer: UnitAnswer) -> None:
             response.merge.CopyFrom(pb.MergeUnit(op=op, terms=named))
 
 
+def from_classified(picture: Classified) -> pb.PictureSummary:
+    """One picture's id, and what the serving session calls it."""
+    predictions = [pb.ClassScore(label=p.label, index=p.index, score=p.score) for p in picture.predictions]
+    return pb.PictureSummary(id=picture.picture_id, predictions=predictions)
+
+
 def _run_header(header: RunHeader) -> pb.RunHeader:
     return pb.RunHeader(
         model=header.key.name,
         version=header.key.version,
         digest=header.digest,
-        pictures=[
-            pb.PictureSummary(
-                id=picture.picture_id,
-                predictions=[pb.ClassScore(label=p.label, index=p.index, score=p.score) for p in picture.predictions],
-            )
-            for picture in header.pictures
-        ],
-        parity=_parity(header.parity) if header.parity else None,
+        pictures=[from_classified(picture) for picture in header.pictures],
+        parity=from_parity(header.parity) if header.parity else None,
         total_bytes=header.total_bytes,
         layers=header.layers,
     )
@@ -158,7 +159,7 @@ def _layer_header(header: LayerHeader) -> pb.LayerHeader:
 
 def _run_end(end: RunEnd) -> pb.RunEnd:
     return pb.RunEnd(
-        parity=_parity(end.parity) if end.parity else None,
+        parity=from_parity(end.parity) if end.parity else None,
         build_seconds=end.build_s,
         compute_seconds=end.compute_s,
         sent_bytes=end.sent_bytes,
@@ -243,7 +244,8 @@ def _box(box: Box) -> pb.Box:
     return pb.Box(y0=box.y0, x0=box.x0, y1=box.y1, x1=box.x1)
 
 
-def _parity(parity: Parity) -> pb.Parity:
+def from_parity(parity: Parity) -> pb.Parity:
+    """How far the tapped network is from the serving one."""
     return pb.Parity(max_logit_difference=parity.max_logit_difference, here=parity.here)
 
 

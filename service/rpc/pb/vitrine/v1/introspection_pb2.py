@@ -22,79 +22,81 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from service.rpc.pb.vitrine.v1 import attribution_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2
+from service.rpc.pb.vitrine.v1 import diagnostics_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2
 from service.rpc.pb.vitrine.v1 import layers_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_layers__pb2
 
 from service.rpc.pb.vitrine.v1.layers_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-service/rpc/pb/vitrine/v1/introspection.proto\x12\nvitrine.v1\x1a&service/rpc/pb/vitrine/v1/layers.proto\"^\n\x11ListLayersRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12)\n\x06layers\x18\x03 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\"~\n\x12ListLayersResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12!\n\x06layers\x18\x04 \x03(\x0b\x32\x11.vitrine.v1.Layer\x12\x15\n\rnames_modules\x18\x05 \x01(\x08\"8\n\x06Region\x12\x1c\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x0f.vitrine.v1.Box\x12\x10\n\x08of_input\x18\x02 \x01(\x08\"\x91\x01\n\x0f\x43hannelSelector\x12*\n\x07indices\x18\x01 \x01(\x0b\x32\x17.vitrine.v1.ChannelListH\x00\x12)\n\x05range\x18\x02 \x01(\x0b\x32\x18.vitrine.v1.ChannelRangeH\x00\x12!\n\x05top_k\x18\x03 \x01(\x0b\x32\x10.vitrine.v1.TopKH\x00\x42\x04\n\x02\x62y\"\x1e\n\x0b\x43hannelList\x12\x0f\n\x07indices\x18\x01 \x03(\r\"*\n\x0c\x43hannelRange\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\"\xc2\x01\n\x04TopK\x12\t\n\x01k\x18\x01 \x01(\r\x12!\n\x03key\x18\x02 \x01(\x0e\x32\x14.vitrine.v1.TopK.Key\x12\x13\n\x0b\x63lass_index\x18\x03 \x01(\r\x12\x11\n\tascending\x18\x04 \x01(\x08\"d\n\x03Key\x12\x13\n\x0fKEY_UNSPECIFIED\x10\x00\x12\x0c\n\x08KEY_MEAN\x10\x01\x12\x0b\n\x07KEY_MAX\x10\x02\x12\n\n\x06KEY_L2\x10\x03\x12\x0b\n\x07KEY_STD\x10\x04\x12\x14\n\x10KEY_CONTRIBUTION\x10\x05\"P\n\x11StatisticsOptions\x12\x13\n\x0bper_channel\x18\x01 \x01(\x08\x12\x13\n\x0bpercentiles\x18\x02 \x01(\x08\x12\x11\n\thistogram\x18\x03 \x01(\x08\"\xf7\x03\n\x08\x45ncoding\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.vitrine.v1.Encoding.Kind\x12)\n\x05range\x18\x02 \x01(\x0e\x32\x1a.vitrine.v1.Encoding.Range\x12\x0b\n\x03low\x18\x03 \x01(\x02\x12\x0c\n\x04high\x18\x04 \x01(\x02\x12\x12\n\npercentile\x18\x05 \x01(\x02\x12\x10\n\x08\x63olormap\x18\x06 \x01(\t\x12\x10\n\x08max_side\x18\x07 \x01(\r\x12\x10\n\x08min_side\x18\x08 \x01(\r\x12\x14\n\x0ctile_columns\x18\t \x01(\r\"\x92\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_STATISTICS\x10\x01\x12\x10\n\x0cKIND_FLOAT32\x10\x02\x12\x10\n\x0cKIND_FLOAT16\x10\x03\x12\x0e\n\nKIND_UINT8\x10\x04\x12\x0c\n\x08KIND_PNG\x10\x05\x12\x0c\n\x08KIND_NPY\x10\x06\x12\x0f\n\x0bKIND_STORED\x10\x07\"\x86\x01\n\x05Range\x12\x15\n\x11RANGE_UNSPECIFIED\x10\x00\x12\x15\n\x11RANGE_PER_CHANNEL\x10\x01\x12\x13\n\x0fRANGE_PER_LAYER\x10\x02\x12\x13\n\x0fRANGE_SYMMETRIC\x10\x03\x12\x0f\n\x0bRANGE_FIXED\x10\x04\x12\x14\n\x10RANGE_PERCENTILE\x10\x05\"\x81\x03\n\x15GetFeatureMapsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12%\n\x08pictures\x18\x03 \x03(\x0b\x32\x13.vitrine.v1.Picture\x12)\n\x06layers\x18\x04 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\x12-\n\x08\x63hannels\x18\x05 \x01(\x0b\x32\x1b.vitrine.v1.ChannelSelector\x12\"\n\x06region\x18\x06 \x01(\x0b\x32\x12.vitrine.v1.Region\x12&\n\x08\x65ncoding\x18\x07 \x01(\x0b\x32\x14.vitrine.v1.Encoding\x12\x31\n\nstatistics\x18\x08 \x01(\x0b\x32\x1d.vitrine.v1.StatisticsOptions\x12$\n\x07kernels\x18\t \x01(\x0e\x32\x13.vitrine.v1.Kernels\x12\x11\n\tmax_bytes\x18\n \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x0b \x01(\x08\"\xe0\x01\n\x10\x46\x65\x61tureMapsEvent\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x15.vitrine.v1.RunHeaderH\x00\x12(\n\x05layer\x18\x02 \x01(\x0b\x32\x17.vitrine.v1.LayerHeaderH\x00\x12\"\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x11.vitrine.v1.ChunkH\x00\x12)\n\tlayer_end\x18\x04 \x01(\x0b\x32\x14.vitrine.v1.LayerEndH\x00\x12!\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x12.vitrine.v1.RunEndH\x00\x42\x07\n\x05\x65vent\"\xb2\x01\n\tRunHeader\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12,\n\x08pictures\x18\x04 \x03(\x0b\x32\x1a.vitrine.v1.PictureSummary\x12\"\n\x06parity\x18\x05 \x01(\x0b\x32\x12.vitrine.v1.Parity\x12\x13\n\x0btotal_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06layers\x18\x07 \x01(\r\"\xe5\x02\n\x0bLayerHeader\x12\x0f\n\x07ordinal\x18\x01 \x01(\r\x12 \n\x05layer\x18\x02 \x01(\x0b\x32\x11.vitrine.v1.Layer\x12\x0f\n\x07picture\x18\x03 \x01(\r\x12\r\n\x05shape\x18\x04 \x03(\r\x12\x10\n\x08\x63hannels\x18\x05 \x03(\r\x12\x1c\n\x03\x62ox\x18\x06 \x01(\x0b\x32\x0f.vitrine.v1.Box\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12*\n\nstatistics\x18\x08 \x01(\x0b\x32\x16.vitrine.v1.Statistics\x12+\n\x0bper_channel\x18\t \x03(\x0b\x32\x16.vitrine.v1.Statistics\x12\r\n\x05scale\x18\n \x03(\x01\x12\x0e\n\x06offset\x18\x0b \x03(\x01\x12\x10\n\x08\x63olormap\x18\x0c \x01(\t\x12\x12\n\nnot_finite\x18\r \x03(\r\x12\x12\n\nzero_point\x18\x0e \x03(\x11\x12\r\n\x05\x64type\x18\x0f \x01(\t\"6\n\x05\x43hunk\x12\x0f\n\x07ordinal\x18\x01 \x01(\r\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"*\n\x08LayerEnd\x12\x0f\n\x07ordinal\x18\x01 \x01(\r\x12\r\n\x05\x63rc32\x18\x02 \x01(\r\"p\n\x06RunEnd\x12\"\n\x06parity\x18\x01 \x01(\x0b\x32\x12.vitrine.v1.Parity\x12\x15\n\rbuild_seconds\x18\x02 \x01(\x02\x12\x17\n\x0f\x63ompute_seconds\x18\x03 \x01(\x02\x12\x12\n\nsent_bytes\x18\x04 \x01(\x04\"\x90\x01\n\x12\x45xplainUnitRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12$\n\x07picture\x18\x03 \x01(\x0b\x32\x13.vitrine.v1.Picture\x12\r\n\x05layer\x18\x04 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\r\x12\t\n\x01y\x18\x06 \x01(\r\x12\t\n\x01x\x18\x07 \x01(\r\"\xa0\x04\n\x13\x45xplainUnitResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x12\n\npicture_id\x18\x04 \x01(\t\x12 \n\x05layer\x18\x05 \x01(\x0b\x32\x11.vitrine.v1.Layer\x12\r\n\x05value\x18\x06 \x01(\x01\x12\x10\n\x08\x63omputed\x18\x07 \x01(\x01\x12\x10\n\x08residual\x18\x08 \x01(\x01\x12$\n\x04\x63onv\x18\t \x01(\x0b\x32\x14.vitrine.v1.ConvUnitH\x00\x12$\n\x04pool\x18\n \x01(\x0b\x32\x14.vitrine.v1.PoolUnitH\x00\x12\x30\n\nactivation\x18\x0b \x01(\x0b\x32\x1a.vitrine.v1.ActivationUnitH\x00\x12$\n\x04norm\x18\x0c \x01(\x0b\x32\x14.vitrine.v1.NormUnitH\x00\x12&\n\x05\x64\x65nse\x18\r \x01(\x0b\x32\x15.vitrine.v1.DenseUnitH\x00\x12*\n\x07softmax\x18\x0e \x01(\x0b\x32\x17.vitrine.v1.SoftmaxUnitH\x00\x12&\n\x05merge\x18\x0f \x01(\x0b\x32\x15.vitrine.v1.MergeUnitH\x00\x12$\n\x0binput_field\x18\x10 \x01(\x0b\x32\x0f.vitrine.v1.Box\x12\"\n\x06parity\x18\x11 \x01(\x0b\x32\x12.vitrine.v1.ParityB\x06\n\x04unit\"`\n\x08\x43onvUnit\x12\"\n\x07patches\x18\x01 \x03(\x0b\x32\x11.vitrine.v1.Patch\x12\x0c\n\x04\x62ias\x18\x02 \x01(\x01\x12\"\n\x06window\x18\x03 \x01(\x0b\x32\x12.vitrine.v1.Window\"k\n\x05Patch\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0e\n\x06values\x18\x02 \x03(\x01\x12\x0e\n\x06kernel\x18\x03 \x03(\x01\x12\x10\n\x08products\x18\x04 \x03(\x01\x12\x12\n\nis_padding\x18\x05 \x03(\x08\x12\x0b\n\x03sum\x18\x06 \x01(\x01\"\xf9\x01\n\x08PoolUnit\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.vitrine.v1.PoolUnit.Kind\x12\x0e\n\x06values\x18\x02 \x03(\x01\x12\x12\n\nis_padding\x18\x03 \x03(\x08\x12\r\n\x05shape\x18\x04 \x03(\r\x12\x13\n\x06winner\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07\x64ivisor\x18\x06 \x01(\x01\x12\t\n\x01y\x18\x07 \x01(\x11\x12\t\n\x01x\x18\x08 \x01(\x11\"J\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_MAX\x10\x01\x12\x10\n\x0cKIND_AVERAGE\x10\x02\x12\x0c\n\x08KIND_SUM\x10\x03\x42\t\n\x07_winner\":\n\x0e\x41\x63tivationUnit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\x01\"d\n\x08NormUnit\x12\t\n\x01x\x18\x01 \x01(\x01\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\x10\n\x08variance\x18\x03 \x01(\x01\x12\x0f\n\x07\x65psilon\x18\x04 \x01(\x01\x12\r\n\x05scale\x18\x05 \x01(\x01\x12\r\n\x05shift\x18\x06 \x01(\x01\"I\n\tDenseUnit\x12\x0e\n\x06inputs\x18\x01 \x03(\x01\x12\x0f\n\x07weights\x18\x02 \x03(\x01\x12\r\n\x05order\x18\x03 \x03(\r\x12\x0c\n\x04\x62ias\x18\x04 \x01(\x01\"7\n\x0bSoftmaxUnit\x12\t\n\x01x\x18\x01 \x03(\x01\x12\r\n\x05index\x18\x02 \x01(\r\x12\x0e\n\x06is_log\x18\x03 \x01(\x08\"8\n\tMergeUnit\x12\n\n\x02op\x18\x01 \x01(\t\x12\x1f\n\x05terms\x18\x02 \x03(\x0b\x32\x10.vitrine.v1.Term\"$\n\x04Term\x12\r\n\x05layer\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x32\x81\x02\n\rIntrospection\x12K\n\nListLayers\x12\x1d.vitrine.v1.ListLayersRequest\x1a\x1e.vitrine.v1.ListLayersResponse\x12S\n\x0eGetFeatureMaps\x12!.vitrine.v1.GetFeatureMapsRequest\x1a\x1c.vitrine.v1.FeatureMapsEvent0\x01\x12N\n\x0b\x45xplainUnit\x12\x1e.vitrine.v1.ExplainUnitRequest\x1a\x1f.vitrine.v1.ExplainUnitResponseP\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-service/rpc/pb/vitrine/v1/introspection.proto\x12\nvitrine.v1\x1a+service/rpc/pb/vitrine/v1/attribution.proto\x1a+service/rpc/pb/vitrine/v1/diagnostics.proto\x1a&service/rpc/pb/vitrine/v1/layers.proto\"^\n\x11ListLayersRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12)\n\x06layers\x18\x03 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\"~\n\x12ListLayersResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12!\n\x06layers\x18\x04 \x03(\x0b\x32\x11.vitrine.v1.Layer\x12\x15\n\rnames_modules\x18\x05 \x01(\x08\"8\n\x06Region\x12\x1c\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x0f.vitrine.v1.Box\x12\x10\n\x08of_input\x18\x02 \x01(\x08\"\x91\x01\n\x0f\x43hannelSelector\x12*\n\x07indices\x18\x01 \x01(\x0b\x32\x17.vitrine.v1.ChannelListH\x00\x12)\n\x05range\x18\x02 \x01(\x0b\x32\x18.vitrine.v1.ChannelRangeH\x00\x12!\n\x05top_k\x18\x03 \x01(\x0b\x32\x10.vitrine.v1.TopKH\x00\x42\x04\n\x02\x62y\"\x1e\n\x0b\x43hannelList\x12\x0f\n\x07indices\x18\x01 \x03(\r\"*\n\x0c\x43hannelRange\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\"\xc2\x01\n\x04TopK\x12\t\n\x01k\x18\x01 \x01(\r\x12!\n\x03key\x18\x02 \x01(\x0e\x32\x14.vitrine.v1.TopK.Key\x12\x13\n\x0b\x63lass_index\x18\x03 \x01(\r\x12\x11\n\tascending\x18\x04 \x01(\x08\"d\n\x03Key\x12\x13\n\x0fKEY_UNSPECIFIED\x10\x00\x12\x0c\n\x08KEY_MEAN\x10\x01\x12\x0b\n\x07KEY_MAX\x10\x02\x12\n\n\x06KEY_L2\x10\x03\x12\x0b\n\x07KEY_STD\x10\x04\x12\x14\n\x10KEY_CONTRIBUTION\x10\x05\"P\n\x11StatisticsOptions\x12\x13\n\x0bper_channel\x18\x01 \x01(\x08\x12\x13\n\x0bpercentiles\x18\x02 \x01(\x08\x12\x11\n\thistogram\x18\x03 \x01(\x08\"\xf7\x03\n\x08\x45ncoding\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.vitrine.v1.Encoding.Kind\x12)\n\x05range\x18\x02 \x01(\x0e\x32\x1a.vitrine.v1.Encoding.Range\x12\x0b\n\x03low\x18\x03 \x01(\x02\x12\x0c\n\x04high\x18\x04 \x01(\x02\x12\x12\n\npercentile\x18\x05 \x01(\x02\x12\x10\n\x08\x63olormap\x18\x06 \x01(\t\x12\x10\n\x08max_side\x18\x07 \x01(\r\x12\x10\n\x08min_side\x18\x08 \x01(\r\x12\x14\n\x0ctile_columns\x18\t \x01(\r\"\x92\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_STATISTICS\x10\x01\x12\x10\n\x0cKIND_FLOAT32\x10\x02\x12\x10\n\x0cKIND_FLOAT16\x10\x03\x12\x0e\n\nKIND_UINT8\x10\x04\x12\x0c\n\x08KIND_PNG\x10\x05\x12\x0c\n\x08KIND_NPY\x10\x06\x12\x0f\n\x0bKIND_STORED\x10\x07\"\x86\x01\n\x05Range\x12\x15\n\x11RANGE_UNSPECIFIED\x10\x00\x12\x15\n\x11RANGE_PER_CHANNEL\x10\x01\x12\x13\n\x0fRANGE_PER_LAYER\x10\x02\x12\x13\n\x0fRANGE_SYMMETRIC\x10\x03\x12\x0f\n\x0bRANGE_FIXED\x10\x04\x12\x14\n\x10RANGE_PERCENTILE\x10\x05\"\x81\x03\n\x15GetFeatureMapsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12%\n\x08pictures\x18\x03 \x03(\x0b\x32\x13.vitrine.v1.Picture\x12)\n\x06layers\x18\x04 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\x12-\n\x08\x63hannels\x18\x05 \x01(\x0b\x32\x1b.vitrine.v1.ChannelSelector\x12\"\n\x06region\x18\x06 \x01(\x0b\x32\x12.vitrine.v1.Region\x12&\n\x08\x65ncoding\x18\x07 \x01(\x0b\x32\x14.vitrine.v1.Encoding\x12\x31\n\nstatistics\x18\x08 \x01(\x0b\x32\x1d.vitrine.v1.StatisticsOptions\x12$\n\x07kernels\x18\t \x01(\x0e\x32\x13.vitrine.v1.Kernels\x12\x11\n\tmax_bytes\x18\n \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x0b \x01(\x08\"\xe0\x01\n\x10\x46\x65\x61tureMapsEvent\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x15.vitrine.v1.RunHeaderH\x00\x12(\n\x05layer\x18\x02 \x01(\x0b\x32\x17.vitrine.v1.LayerHeaderH\x00\x12\"\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x11.vitrine.v1.ChunkH\x00\x12)\n\tlayer_end\x18\x04 \x01(\x0b\x32\x14.vitrine.v1.LayerEndH\x00\x12!\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x12.vitrine.v1.RunEndH\x00\x42\x07\n\x05\x65vent\"\xb2\x01\n\tRunHeader\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12,\n\x08pictures\x18\x04 \x03(\x0b\x32\x1a.vitrine.v1.PictureSummary\x12\"\n\x06parity\x18\x05 \x01(\x0b\x32\x12.vitrine.v1.Parity\x12\x13\n\x0btotal_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06layers\x18\x07 \x01(\r\"\xe5\x02\n\x0bLayerHeader\x12\x0f\n\x07ordinal\x18\x01 \x01(\r\x12 \n\x05layer\x18\x02 \x01(\x0b\x32\x11.vitrine.v1.Layer\x12\x0f\n\x07picture\x18\x03 \x01(\r\x12\r\n\x05shape\x18\x04 \x03(\r\x12\x10\n\x08\x63hannels\x18\x05 \x03(\r\x12\x1c\n\x03\x62ox\x18\x06 \x01(\x0b\x32\x0f.vitrine.v1.Box\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12*\n\nstatistics\x18\x08 \x01(\x0b\x32\x16.vitrine.v1.Statistics\x12+\n\x0bper_channel\x18\t \x03(\x0b\x32\x16.vitrine.v1.Statistics\x12\r\n\x05scale\x18\n \x03(\x01\x12\x0e\n\x06offset\x18\x0b \x03(\x01\x12\x10\n\x08\x63olormap\x18\x0c \x01(\t\x12\x12\n\nnot_finite\x18\r \x03(\r\x12\x12\n\nzero_point\x18\x0e \x03(\x11\x12\r\n\x05\x64type\x18\x0f \x01(\t\"6\n\x05\x43hunk\x12\x0f\n\x07ordinal\x18\x01 \x01(\r\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"*\n\x08LayerEnd\x12\x0f\n\x07ordinal\x18\x01 \x01(\r\x12\r\n\x05\x63rc32\x18\x02 \x01(\r\"p\n\x06RunEnd\x12\"\n\x06parity\x18\x01 \x01(\x0b\x32\x12.vitrine.v1.Parity\x12\x15\n\rbuild_seconds\x18\x02 \x01(\x02\x12\x17\n\x0f\x63ompute_seconds\x18\x03 \x01(\x02\x12\x12\n\nsent_bytes\x18\x04 \x01(\x04\"\x90\x01\n\x12\x45xplainUnitRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12$\n\x07picture\x18\x03 \x01(\x0b\x32\x13.vitrine.v1.Picture\x12\r\n\x05layer\x18\x04 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\r\x12\t\n\x01y\x18\x06 \x01(\r\x12\t\n\x01x\x18\x07 \x01(\r\"\xa0\x04\n\x13\x45xplainUnitResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x12\n\npicture_id\x18\x04 \x01(\t\x12 \n\x05layer\x18\x05 \x01(\x0b\x32\x11.vitrine.v1.Layer\x12\r\n\x05value\x18\x06 \x01(\x01\x12\x10\n\x08\x63omputed\x18\x07 \x01(\x01\x12\x10\n\x08residual\x18\x08 \x01(\x01\x12$\n\x04\x63onv\x18\t \x01(\x0b\x32\x14.vitrine.v1.ConvUnitH\x00\x12$\n\x04pool\x18\n \x01(\x0b\x32\x14.vitrine.v1.PoolUnitH\x00\x12\x30\n\nactivation\x18\x0b \x01(\x0b\x32\x1a.vitrine.v1.ActivationUnitH\x00\x12$\n\x04norm\x18\x0c \x01(\x0b\x32\x14.vitrine.v1.NormUnitH\x00\x12&\n\x05\x64\x65nse\x18\r \x01(\x0b\x32\x15.vitrine.v1.DenseUnitH\x00\x12*\n\x07softmax\x18\x0e \x01(\x0b\x32\x17.vitrine.v1.SoftmaxUnitH\x00\x12&\n\x05merge\x18\x0f \x01(\x0b\x32\x15.vitrine.v1.MergeUnitH\x00\x12$\n\x0binput_field\x18\x10 \x01(\x0b\x32\x0f.vitrine.v1.Box\x12\"\n\x06parity\x18\x11 \x01(\x0b\x32\x12.vitrine.v1.ParityB\x06\n\x04unit\"`\n\x08\x43onvUnit\x12\"\n\x07patches\x18\x01 \x03(\x0b\x32\x11.vitrine.v1.Patch\x12\x0c\n\x04\x62ias\x18\x02 \x01(\x01\x12\"\n\x06window\x18\x03 \x01(\x0b\x32\x12.vitrine.v1.Window\"k\n\x05Patch\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0e\n\x06values\x18\x02 \x03(\x01\x12\x0e\n\x06kernel\x18\x03 \x03(\x01\x12\x10\n\x08products\x18\x04 \x03(\x01\x12\x12\n\nis_padding\x18\x05 \x03(\x08\x12\x0b\n\x03sum\x18\x06 \x01(\x01\"\xf9\x01\n\x08PoolUnit\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.vitrine.v1.PoolUnit.Kind\x12\x0e\n\x06values\x18\x02 \x03(\x01\x12\x12\n\nis_padding\x18\x03 \x03(\x08\x12\r\n\x05shape\x18\x04 \x03(\r\x12\x13\n\x06winner\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07\x64ivisor\x18\x06 \x01(\x01\x12\t\n\x01y\x18\x07 \x01(\x11\x12\t\n\x01x\x18\x08 \x01(\x11\"J\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_MAX\x10\x01\x12\x10\n\x0cKIND_AVERAGE\x10\x02\x12\x0c\n\x08KIND_SUM\x10\x03\x42\t\n\x07_winner\":\n\x0e\x41\x63tivationUnit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\x01\"d\n\x08NormUnit\x12\t\n\x01x\x18\x01 \x01(\x01\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\x10\n\x08variance\x18\x03 \x01(\x01\x12\x0f\n\x07\x65psilon\x18\x04 \x01(\x01\x12\r\n\x05scale\x18\x05 \x01(\x01\x12\r\n\x05shift\x18\x06 \x01(\x01\"I\n\tDenseUnit\x12\x0e\n\x06inputs\x18\x01 \x03(\x01\x12\x0f\n\x07weights\x18\x02 \x03(\x01\x12\r\n\x05order\x18\x03 \x03(\r\x12\x0c\n\x04\x62ias\x18\x04 \x01(\x01\"7\n\x0bSoftmaxUnit\x12\t\n\x01x\x18\x01 \x03(\x01\x12\r\n\x05index\x18\x02 \x01(\r\x12\x0e\n\x06is_log\x18\x03 \x01(\x08\"8\n\tMergeUnit\x12\n\n\x02op\x18\x01 \x01(\t\x12\x1f\n\x05terms\x18\x02 \x03(\x0b\x32\x10.vitrine.v1.Term\"$\n\x04Term\x12\r\n\x05layer\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x32\xc9\x04\n\rIntrospection\x12K\n\nListLayers\x12\x1d.vitrine.v1.ListLayersRequest\x1a\x1e.vitrine.v1.ListLayersResponse\x12S\n\x0eGetFeatureMaps\x12!.vitrine.v1.GetFeatureMapsRequest\x1a\x1c.vitrine.v1.FeatureMapsEvent0\x01\x12N\n\x0b\x45xplainUnit\x12\x1e.vitrine.v1.ExplainUnitRequest\x1a\x1f.vitrine.v1.ExplainUnitResponse\x12Q\n\x0e\x44iagnoseLayers\x12!.vitrine.v1.DiagnoseLayersRequest\x1a\x1a.vitrine.v1.DiagnosisEvent0\x01\x12T\n\x0f\x43ompareVersions\x12\".vitrine.v1.CompareVersionsRequest\x1a\x1b.vitrine.v1.ComparisonEvent0\x01\x12T\n\rProfileLayers\x12 .vitrine.v1.ProfileLayersRequest\x1a!.vitrine.v1.ProfileLayersResponse\x12G\n\tAttribute\x12\x1c.vitrine.v1.AttributeRequest\x1a\x1a.vitrine.v1.AttributeEvent0\x01P\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'service.rpc.pb.vitrine.v1.introspection_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTLAYERSREQUEST']._serialized_start=101
-  _globals['_LISTLAYERSREQUEST']._serialized_end=195
-  _globals['_LISTLAYERSRESPONSE']._serialized_start=197
-  _globals['_LISTLAYERSRESPONSE']._serialized_end=323
-  _globals['_REGION']._serialized_start=325
-  _globals['_REGION']._serialized_end=381
-  _globals['_CHANNELSELECTOR']._serialized_start=384
-  _globals['_CHANNELSELECTOR']._serialized_end=529
-  _globals['_CHANNELLIST']._serialized_start=531
-  _globals['_CHANNELLIST']._serialized_end=561
-  _globals['_CHANNELRANGE']._serialized_start=563
-  _globals['_CHANNELRANGE']._serialized_end=605
-  _globals['_TOPK']._serialized_start=608
-  _globals['_TOPK']._serialized_end=802
-  _globals['_TOPK_KEY']._serialized_start=702
-  _globals['_TOPK_KEY']._serialized_end=802
-  _globals['_STATISTICSOPTIONS']._serialized_start=804
-  _globals['_STATISTICSOPTIONS']._serialized_end=884
-  _globals['_ENCODING']._serialized_start=887
-  _globals['_ENCODING']._serialized_end=1390
-  _globals['_ENCODING_KIND']._serialized_start=1107
-  _globals['_ENCODING_KIND']._serialized_end=1253
-  _globals['_ENCODING_RANGE']._serialized_start=1256
-  _globals['_ENCODING_RANGE']._serialized_end=1390
-  _globals['_GETFEATUREMAPSREQUEST']._serialized_start=1393
-  _globals['_GETFEATUREMAPSREQUEST']._serialized_end=1778
-  _globals['_FEATUREMAPSEVENT']._serialized_start=1781
-  _globals['_FEATUREMAPSEVENT']._serialized_end=2005
-  _globals['_RUNHEADER']._serialized_start=2008
-  _globals['_RUNHEADER']._serialized_end=2186
-  _globals['_LAYERHEADER']._serialized_start=2189
-  _globals['_LAYERHEADER']._serialized_end=2546
-  _globals['_CHUNK']._serialized_start=2548
-  _globals['_CHUNK']._serialized_end=2602
-  _globals['_LAYEREND']._serialized_start=2604
-  _globals['_LAYEREND']._serialized_end=2646
-  _globals['_RUNEND']._serialized_start=2648
-  _globals['_RUNEND']._serialized_end=2760
-  _globals['_EXPLAINUNITREQUEST']._serialized_start=2763
-  _globals['_EXPLAINUNITREQUEST']._serialized_end=2907
-  _globals['_EXPLAINUNITRESPONSE']._serialized_start=2910
-  _globals['_EXPLAINUNITRESPONSE']._serialized_end=3454
-  _globals['_CONVUNIT']._serialized_start=3456
-  _globals['_CONVUNIT']._serialized_end=3552
-  _globals['_PATCH']._serialized_start=3554
-  _globals['_PATCH']._serialized_end=3661
-  _globals['_POOLUNIT']._serialized_start=3664
-  _globals['_POOLUNIT']._serialized_end=3913
-  _globals['_POOLUNIT_KIND']._serialized_start=3828
-  _globals['_POOLUNIT_KIND']._serialized_end=3902
-  _globals['_ACTIVATIONUNIT']._serialized_start=3915
-  _globals['_ACTIVATIONUNIT']._serialized_end=3973
-  _globals['_NORMUNIT']._serialized_start=3975
-  _globals['_NORMUNIT']._serialized_end=4075
-  _globals['_DENSEUNIT']._serialized_start=4077
-  _globals['_DENSEUNIT']._serialized_end=4150
-  _globals['_SOFTMAXUNIT']._serialized_start=4152
-  _globals['_SOFTMAXUNIT']._serialized_end=4207
-  _globals['_MERGEUNIT']._serialized_start=4209
-  _globals['_MERGEUNIT']._serialized_end=4265
-  _globals['_TERM']._serialized_start=4267
-  _globals['_TERM']._serialized_end=4303
-  _globals['_INTROSPECTION']._serialized_start=4306
-  _globals['_INTROSPECTION']._serialized_end=4563
+  _globals['_LISTLAYERSREQUEST']._serialized_start=191
+  _globals['_LISTLAYERSREQUEST']._serialized_end=285
+  _globals['_LISTLAYERSRESPONSE']._serialized_start=287
+  _globals['_LISTLAYERSRESPONSE']._serialized_end=413
+  _globals['_REGION']._serialized_start=415
+  _globals['_REGION']._serialized_end=471
+  _globals['_CHANNELSELECTOR']._serialized_start=474
+  _globals['_CHANNELSELECTOR']._serialized_end=619
+  _globals['_CHANNELLIST']._serialized_start=621
+  _globals['_CHANNELLIST']._serialized_end=651
+  _globals['_CHANNELRANGE']._serialized_start=653
+  _globals['_CHANNELRANGE']._serialized_end=695
+  _globals['_TOPK']._serialized_start=698
+  _globals['_TOPK']._serialized_end=892
+  _globals['_TOPK_KEY']._serialized_start=792
+  _globals['_TOPK_KEY']._serialized_end=892
+  _globals['_STATISTICSOPTIONS']._serialized_start=894
+  _globals['_STATISTICSOPTIONS']._serialized_end=974
+  _globals['_ENCODING']._serialized_start=977
+  _globals['_ENCODING']._serialized_end=1480
+  _globals['_ENCODING_KIND']._serialized_start=1197
+  _globals['_ENCODING_KIND']._serialized_end=1343
+  _globals['_ENCODING_RANGE']._serialized_start=1346
+  _globals['_ENCODING_RANGE']._serialized_end=1480
+  _globals['_GETFEATUREMAPSREQUEST']._serialized_start=1483
+  _globals['_GETFEATUREMAPSREQUEST']._serialized_end=1868
+  _globals['_FEATUREMAPSEVENT']._serialized_start=1871
+  _globals['_FEATUREMAPSEVENT']._serialized_end=2095
+  _globals['_RUNHEADER']._serialized_start=2098
+  _globals['_RUNHEADER']._serialized_end=2276
+  _globals['_LAYERHEADER']._serialized_start=2279
+  _globals['_LAYERHEADER']._serialized_end=2636
+  _globals['_CHUNK']._serialized_start=2638
+  _globals['_CHUNK']._serialized_end=2692
+  _globals['_LAYEREND']._serialized_start=2694
+  _globals['_LAYEREND']._serialized_end=2736
+  _globals['_RUNEND']._serialized_start=2738
+  _globals['_RUNEND']._serialized_end=2850
+  _globals['_EXPLAINUNITREQUEST']._serialized_start=2853
+  _globals['_EXPLAINUNITREQUEST']._serialized_end=2997
+  _globals['_EXPLAINUNITRESPONSE']._serialized_start=3000
+  _globals['_EXPLAINUNITRESPONSE']._serialized_end=3544
+  _globals['_CONVUNIT']._serialized_start=3546
+  _globals['_CONVUNIT']._serialized_end=3642
+  _globals['_PATCH']._serialized_start=3644
+  _globals['_PATCH']._serialized_end=3751
+  _globals['_POOLUNIT']._serialized_start=3754
+  _globals['_POOLUNIT']._serialized_end=4003
+  _globals['_POOLUNIT_KIND']._serialized_start=3918
+  _globals['_POOLUNIT_KIND']._serialized_end=3992
+  _globals['_ACTIVATIONUNIT']._serialized_start=4005
+  _globals['_ACTIVATIONUNIT']._serialized_end=4063
+  _globals['_NORMUNIT']._serialized_start=4065
+  _globals['_NORMUNIT']._serialized_end=4165
+  _globals['_DENSEUNIT']._serialized_start=4167
+  _globals['_DENSEUNIT']._serialized_end=4240
+  _globals['_SOFTMAXUNIT']._serialized_start=4242
+  _globals['_SOFTMAXUNIT']._serialized_end=4297
+  _globals['_MERGEUNIT']._serialized_start=4299
+  _globals['_MERGEUNIT']._serialized_end=4355
+  _globals['_TERM']._serialized_start=4357
+  _globals['_TERM']._serialized_end=4393
+  _globals['_INTROSPECTION']._serialized_start=4396
+  _globals['_INTROSPECTION']._serialized_end=4981
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,5 @@
+from service.rpc.pb.vitrine.v1 import attribution_pb2 as _attribution_pb2
+from service.rpc.pb.vitrine.v1 import diagnostics_pb2 as _diagnostics_pb2
 from service.rpc.pb.vitrine.v1 import layers_pb2 as _layers_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from service.rpc.pb.vitrine.v1 import attribution_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2
+from service.rpc.pb.vitrine.v1 import diagnostics_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
@@ -49,6 +51,26 @@ class IntrospectionStub:
                 request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2.ExplainUnitRequest.SerializeToString,
                 response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2.ExplainUnitResponse.FromString,
                 _registered_method=True)
+        self.DiagnoseLayers = channel.unary_stream(
+                '/vitrine.v1.Introspection/DiagnoseLayers',
+                request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.DiagnoseLayersRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.DiagnosisEvent.FromString,
+                _registered_method=True)
+        self.CompareVersions = channel.unary_stream(
+                '/vitrine.v1.Introspection/CompareVersions',
+                request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.CompareVersionsRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ComparisonEvent.FromString,
+                _registered_method=True)
+        self.ProfileLayers = channel.unary_unary(
+                '/vitrine.v1.Introspection/ProfileLayers',
+                request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ProfileLayersRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ProfileLayersResponse.FromString,
+                _registered_method=True)
+        self.Attribute = channel.unary_stream(
+                '/vitrine.v1.Introspection/Attribute',
+                request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2.AttributeRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2.AttributeEvent.FromString,
+                _registered_method=True)
 
 
 class IntrospectionServicer:
@@ -75,6 +97,34 @@ class IntrospectionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiagnoseLayers(self, request, context):
+        """Statistics, NaN, dead and saturated channels, and drift, layer by layer, over many pictures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareVersions(self, request, context):
+        """How far two versions are apart, layer by layer, on the same pictures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProfileLayers(self, request, context):
+        """How long each layer takes as it is served.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Attribute(self, request, context):
+        """Where in a picture the evidence for a class is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IntrospectionServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +142,26 @@ def add_IntrospectionServicer_to_server(servicer, server):
                     servicer.ExplainUnit,
                     request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2.ExplainUnitRequest.FromString,
                     response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2.ExplainUnitResponse.SerializeToString,
+            ),
+            'DiagnoseLayers': grpc.unary_stream_rpc_method_handler(
+                    servicer.DiagnoseLayers,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.DiagnoseLayersRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.DiagnosisEvent.SerializeToString,
+            ),
+            'CompareVersions': grpc.unary_stream_rpc_method_handler(
+                    servicer.CompareVersions,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.CompareVersionsRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ComparisonEvent.SerializeToString,
+            ),
+            'ProfileLayers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProfileLayers,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ProfileLayersRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ProfileLayersResponse.SerializeToString,
+            ),
+            'Attribute': grpc.unary_stream_rpc_method_handler(
+                    servicer.Attribute,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2.AttributeRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2.AttributeEvent.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +245,114 @@ class Introspection:
             '/vitrine.v1.Introspection/ExplainUnit',
             service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2.ExplainUnitRequest.SerializeToString,
             service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_introspection__pb2.ExplainUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiagnoseLayers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/vitrine.v1.Introspection/DiagnoseLayers',
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.DiagnoseLayersRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.DiagnosisEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/vitrine.v1.Introspection/CompareVersions',
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.CompareVersionsRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ComparisonEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProfileLayers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vitrine.v1.Introspection/ProfileLayers',
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ProfileLayersRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_diagnostics__pb2.ProfileLayersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Attribute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/vitrine.v1.Introspection/Attribute',
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2.AttributeRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_attribution__pb2.AttributeEvent.FromString,
             options,
             channel_credentials,
             insecure,

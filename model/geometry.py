@@ -1,12 +1,8 @@
-"""Output sizes, receptive fields, parameters and MACs: pure arithmetic, checked against torch in the tests.
-
-Follows Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), and for receptive fields
-Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
-"""
+"""Output sizes, receptive fields, parameters and MACs of a recipe's layers, checked against torch in the tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -23,68 +19,9 @@ from model.architecture import (
     Residual,
 )
 from service.core.errors import InvalidInput
+from service.core.geometry import Field, Sides, Size, Window, same
 
-Size = tuple[int, int]  #: (height, width)
-Sides = tuple[int, int, int, int]  #: (top, left, bottom, right)
 Shape = tuple[int, ...]  #: per item: (channels, height, width), or (features,) once flattened
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A sliding window: a convolution's kernel or a pool's."""
-
-    kernel: Size
-    stride: Size = (1, 1)
-    dilation: Size = (1, 1)
-    padding: Sides = (0, 0, 0, 0)
-
-    def span(self, axis: int) -> int:
-        """Input positions from the first to the last tap, both included."""
-        return self.dilation[axis] * (self.kernel[axis] - 1) + 1
-
-    def padded(self, size: Size, axis: int) -> int:
-        """Input positions with padding."""
-        return size[axis] + self.padding[axis] + self.padding[axis + 2]
-
-    def output(self, size: Size) -> Size:
-        """Output size; 0 or less where the dilated kernel is larger than the padded input."""
-        return _pair((self.padded(size, axis) - self.span(axis)) // self.stride[axis] + 1 for axis in (0, 1))
-
-    def formula(self, size: Size, axis: int) -> str:
-        """The output size of one axis with its numbers filled in: floor((n+p+p-d*(k-1)-1)/s)+1 = result."""
-        before, after = self.padding[axis], self.padding[axis + 2]
-        inner = f"{size[axis]}+{before}+{after}-{self.dilation[axis]}*({self.kernel[axis]}-1)-1"
-        return f"floor(({inner})/{self.stride[axis]})+1 = {self.output(size)[axis]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Receptive field, per axis (height, width), in input pixels.
-
-    Unit `i` sees the pixels from `start + i * jump` on, `size` of them; those below 0 or past the input are padding.
-    """
-
-    size: Size = (1, 1)
-    jump: Size = (1, 1)
-    start: Size = (0, 0)
-
-    def through(self, window: Window) -> Field:
-        """The field after one more window."""
-        return Field(
-            _pair(self.size[axis] + (window.span(axis) - 1) * self.jump[axis] for axis in (0, 1)),
-            _pair(self.jump[axis] * window.stride[axis] for axis in (0, 1)),
-            _pair(self.start[axis] - window.padding[axis] * self.jump[axis] for axis in (0, 1)),
-        )
-
-    def union(self, other: Field) -> Field:
-        """The field of an element-wise sum of two maps."""
-        start = _pair(map(min, self.start, other.start))
-        ends = _pair(max(f.start[axis] + f.size[axis] for f in (self, other)) for axis in (0, 1))
-        return Field(_pair(ends[axis] - start[axis] for axis in (0, 1)), _pair(map(max, self.jump, other.jump)), start)
-
-    def whole(self, grid: Size) -> Field:
-        """The field of something that sees all units of a map of `grid` units."""
-        return replace(self, size=_pair(self.size[axis] + (grid[axis] - 1) * self.jump[axis] for axis in (0, 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +30,7 @@ class Flow:
 
     shape: Shape
     grid: Size
-    field: Field = Field()
+    field: Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +49,12 @@ class LayerGeometry:
     @property
     def formulas(self) -> tuple[str, ...]:
         """The output-size formula per axis; one if both axes read alike; none without a window."""
-        if self.window is None:
-            return ()
-        both = (self.window.formula(self.source.grid, 0), self.window.formula(self.source.grid, 1))
-        return both[:1] if both[0] == both[1] else both
+        return self.window.formulas(self.source.grid) if self.window else ()
 
 
 def image(channels: int, size: Size) -> Flow:
     """The network's input."""
-    return Flow((channels, *size), size)
+    return Flow((channels, *size), size, Field())
 
 
 def walk(layers: Sequence[Layer], source: Flow, prefix: str = "") -> Iterator[LayerGeometry]:
@@ -174,17 +108,9 @@ def pool_window(pool: MaxPool | AvgPool) -> Window:
 
 
 def sides(padding: Padding, window: Window, size: Size) -> Sides:
-    """Padding in any of its spellings as (top, left, bottom, right).
-
-    "same" makes the output ceil(size / stride); an odd pixel goes to the bottom and right (ONNX's SAME_UPPER).
-    """
+    """Padding in any of its spellings as (top, left, bottom, right)."""
     if padding == "same":
-        missing = _pair(
-            max((-(-size[axis] // window.stride[axis]) - 1) * window.stride[axis] + window.span(axis) - size[axis], 0)
-            for axis in (0, 1)
-        )
-        before = _pair(total // 2 for total in missing)
-        return (*before, missing[0] - before[0], missing[1] - before[1])
+        return same(window, size)
     if isinstance(padding, int):
         return (padding, padding, padding, padding)
     if len(padding) == 2:
@@ -241,7 +167,7 @@ def addition(path: str, layer_type: str, left: Flow, right: Flow) -> LayerGeomet
     """Element-wise sum of two maps of one shape. Raises `InvalidInput` when the shapes differ."""
     if left.shape != right.shape:
         raise InvalidInput(path, f"both branches must agree, one gives {list(left.shape)}", list(right.shape))
-    return LayerGeometry(path, layer_type, left, replace(left, field=left.field.union(right.field)))
+    return LayerGeometry(path, layer_type, left, replace(left, field=left.field.union(right.field, left.grid)))
 
 
 def _fitting(window: Window, source: Flow, path: str) -> Size:
@@ -256,8 +182,3 @@ def _map_channels(source: Flow, path: str) -> int:
     if len(source.shape) != 3:
         raise InvalidInput(path, "needs a [channels, height, width] input", list(source.shape))
     return source.shape[0]
-
-
-def _pair(values: Iterable[int]) -> Size:
-    first, second = values
-    return (first, second)

@@ -27,9 +27,10 @@ from model.architecture import (
     MaxPool,
     Residual,
 )
-from model.geometry import Flow, Sides
+from model.geometry import Flow
 from model.recipe import Recipe
 from service.core.errors import InvalidInput
+from service.core.geometry import Sides
 from service.core.spec import Preprocess
 
 

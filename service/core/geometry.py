@@ -149,6 +149,16 @@ def _seeing(axis: _Axis, pixels: Size, units: int) -> Size:
     return (first, end) if first < end else (0, 0)
 
 
+def same(window: Window, size: Size) -> Sides:
+    """The padding that makes the output ceil(size / stride); an odd one goes to the bottom and right (SAME_UPPER)."""
+    missing = [
+        max((-(-size[axis] // window.stride[axis]) - 1) * window.stride[axis] + window.span(axis) - size[axis], 0)
+        for axis in (0, 1)
+    ]
+    top, left = (total // 2 for total in missing)
+    return (top, left, missing[0] - top, missing[1] - left)
+
+
 def pair(values: Iterable[int]) -> Size:
     """Exactly two numbers: one per axis."""
     first, second = values

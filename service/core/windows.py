@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
-from service.core.geometry import Field, Sides, Size, Window
+from service.core.geometry import Field, Sides, Size, Window, same
 from service.core.graph import Graph, Node
 
 CONVOLUTIONS = frozenset({"Conv"})
@@ -147,13 +147,8 @@ def _padding(node: Node, slid: Window, size: Size) -> Sides:
     if not auto.startswith("SAME"):
         top, left, bottom, right = node.integers("pads", (0, 0, 0, 0))
         return (top, left, bottom, right)
-    missing = [
-        max((-(-size[axis] // slid.stride[axis]) - 1) * slid.stride[axis] + slid.span(axis) - size[axis], 0)
-        for axis in (0, 1)
-    ]
-    small, large = [total // 2 for total in missing], [total - total // 2 for total in missing]
-    before, after = (large, small) if auto == "SAME_LOWER" else (small, large)
-    return (before[0], before[1], after[0], after[1])
+    top, left, bottom, right = same(slid, size)
+    return (bottom, right, top, left) if auto == "SAME_LOWER" else (top, left, bottom, right)
 
 
 def _reduced(graph: Graph, node: Node) -> frozenset[int]:

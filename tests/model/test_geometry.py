@@ -13,9 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model import geometry, net
 from model.architecture import Layer, named
-from model.geometry import Field, LayerGeometry, Window
+from model.geometry import LayerGeometry
 from model.recipe import Head, Input, Recipe
 from service.core.errors import InvalidInput
+from service.core.geometry import Field, Window
 
 Table = dict[str, Any]  #: a layer as TOML gives it
 LAYERS: TypeAdapter[tuple[Layer, ...]] = TypeAdapter(tuple[Layer, ...])

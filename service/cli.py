@@ -11,6 +11,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Serve image classifiers over gRPC.")
 
 Server = Annotated[str, typer.Option(envvar="VITRINE_SERVER", help="gRPC address of the server, HOST:PORT")]
+PictureFile = Annotated[Path, typer.Argument(help="the picture", exists=True, dir_okay=False)]
 LOCAL = "127.0.0.1:50051"
 
 #: Exit codes: some pictures failed; the command itself could not be done.
@@ -169,3 +170,127 @@ def cancel_job(id: JobId, *, server: Server = LOCAL) -> None:
     from service.commands.jobs import cancel  # noqa: PLC0415
 
     cancel(server, id)
+
+
+@app.command()
+def layers(
+    model: Annotated[str, typer.Argument(help="name of the model")],
+    patterns: Annotated[list[str] | None, typer.Argument(help="which layers: 'features.*' '**.conv2'")] = None,
+    *,
+    server: Server = LOCAL,
+    model_version: Annotated[int, typer.Option(min=0, help="version of the model; 0 is the latest")] = 0,
+) -> None:
+    """Show the modules of a model as a tree: what they put out, how far they see, what they cost."""
+    from service.commands.layers import show  # noqa: PLC0415
+
+    show(server, model, model_version, patterns or ())
+
+
+@app.command()
+def features(
+    image: PictureFile,
+    *,
+    model: Annotated[str, typer.Option(help="name of the model")],
+    layers: Annotated[list[str] | None, typer.Option(help="patterns of layers; all modules if none is given")] = None,
+    form: Annotated[Literal["png", "npy", "html"], typer.Option("--format", help="what to write")] = "png",
+    out: Annotated[Path, typer.Option(help="folder for the files")] = Path("features"),
+    channels: Annotated[
+        int | None, typer.Option(min=0, help="the strongest so many of each layer, 0 for all; pictures show 64")
+    ] = None,
+    kernels: Annotated[Literal["reference", "as served"], typer.Option(help="whose arithmetic")] = "reference",
+    server: Server = LOCAL,
+    model_version: Annotated[int, typer.Option(min=0, help="version of the model; 0 is the latest")] = 0,
+    timeout_s: Annotated[float, typer.Option(min=0.001, help="seconds for all of it")] = 300.0,
+) -> None:
+    """Write what the layers of a model saw in a picture: PNG sheets, NumPy files, or one HTML report."""
+    from service.commands.features import SHOWN, Job, run  # noqa: PLC0415
+    from service.core.introspection import Kernels  # noqa: PLC0415
+
+    shown = channels if channels is not None else 0 if form == "npy" else SHOWN
+    job = Job(server, model, model_version, layers or (), image, form, out, shown, Kernels(kernels), timeout_s)
+    run(job)
+
+
+@app.command()
+def explain(
+    image: PictureFile,
+    *,
+    model: Annotated[str, typer.Option(help="name of the model")],
+    layer: Annotated[str, typer.Option(help="the layer's id, as `vitrine layers` shows it")],
+    at: Annotated[list[str] | None, typer.Option(metavar="C,Y,X", help="channel and place; may be repeated")] = None,
+    top: Annotated[int, typer.Option(min=1, help="terms of a sum to show, the largest first")] = 8,
+    server: Server = LOCAL,
+    model_version: Annotated[int, typer.Option(min=0, help="version of the model; 0 is the latest")] = 0,
+) -> None:
+    """Show every factor behind one value of a layer: products, sums, what lay in the padding."""
+    from service.commands.explain import Job, run  # noqa: PLC0415
+
+    run(Job(server, model, model_version, layer, at or ["0,0,0"], image, top))
+
+
+Redis = Annotated[str | None, typer.Option(envvar="VITRINE_REDIS", help="URL of the Redis with the queue")]
+RedisPasswordFile = Annotated[
+    Path | None, typer.Option(envvar="VITRINE_REDIS_PASSWORD_FILE", help="file with its password")
+]
+QueueForm = Annotated[Literal["table", "json"], typer.Option("--format", help="what to write")]
+LetterName = Annotated[str, typer.Argument(metavar="LETTER", help="its name, as `list` shows it")]
+
+queue = typer.Typer(help="Look at the queue in Redis: what waits, who works on it, what has died.")
+dead = typer.Typer(no_args_is_help=True, help="Requests that have killed their workers too often.")
+queue.add_typer(dead, name="dead")
+app.add_typer(queue, name="queue")
+
+
+@queue.callback(invoke_without_command=True)
+def show_queue(
+    context: typer.Context,
+    *,
+    redis: Redis = None,
+    redis_password_file: RedisPasswordFile = None,
+    once: Annotated[bool, typer.Option("--once", help="print it once instead of following it")] = False,
+    form: QueueForm = "table",
+    interval_s: Annotated[float, typer.Option(min=0.05, help="seconds between two looks")] = 1.0,
+) -> None:
+    """Follow the queue: depth by priority, oldest request, leases, workers, dead letters."""
+    if context.invoked_subcommand is None:
+        from service.commands.queue import Place, show  # noqa: PLC0415
+
+        show(Place(redis, redis_password_file), once=once, form=form, interval_s=interval_s)
+
+
+@dead.command("list")
+def list_dead(*, redis: Redis = None, redis_password_file: RedisPasswordFile = None, form: QueueForm = "table") -> None:
+    """List the dead letters."""
+    from service.commands.queue import Place, show_letters  # noqa: PLC0415
+
+    show_letters(Place(redis, redis_password_file), form)
+
+
+@dead.command("show")
+def show_dead(
+    letter: LetterName,
+    *,
+    redis: Redis = None,
+    redis_password_file: RedisPasswordFile = None,
+    image: Annotated[Path | None, typer.Option(help="file to write its picture to")] = None,
+) -> None:
+    """Show one dead letter, and save its picture."""
+    from service.commands.queue import Place, show_letter  # noqa: PLC0415
+
+    show_letter(Place(redis, redis_password_file), letter, image)
+
+
+@dead.command("retry")
+def retry_dead(letter: LetterName, *, redis: Redis = None, redis_password_file: RedisPasswordFile = None) -> None:
+    """Ask for its picture once more; when that is answered, the letter is dropped."""
+    from service.commands.queue import Place, retry_letter  # noqa: PLC0415
+
+    retry_letter(Place(redis, redis_password_file), letter)
+
+
+@dead.command("drop")
+def drop_dead(letter: LetterName, *, redis: Redis = None, redis_password_file: RedisPasswordFile = None) -> None:
+    """Drop one dead letter."""
+    from service.commands.queue import Place, drop_letter  # noqa: PLC0415
+
+    drop_letter(Place(redis, redis_password_file), letter)

@@ -58,7 +58,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
         catalog,
         HttpServer(app, *host_and_port(config.http), incarnation.listening),
         prepare=partial(vet, server),
-        stuck=watchdog.stuck,
+        stuck=lambda: work.failed or watchdog.stuck(),
         poll_s=config.poll_s,
         grace_s=config.grace_s,
         warn=log.warning,

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from service.core.errors import (
     BadImage,
     Cancelled,
@@ -95,12 +97,17 @@ def _options(asked: pb.Params) -> Options:
 
 
 def read_work(entry: bytes, fields: Sequence[bytes]) -> Work | None:
-    """The entry `[name, value, ...]`; None when its schema is not ours."""
+    """The entry `[name, value, ...]`; None when its schema is not ours, or is not kept to."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
-    if values.get(b"v") == JOB_SCHEMA:
-        return _read_job_work(entry, values)
-    if values.get(b"v") != SCHEMA:
-        return None
+    readers = {SCHEMA: _read_request, JOB_SCHEMA: _read_job_work}
+    reader = readers.get(values.get(b"v", b""))
+    try:
+        return reader(entry, values) if reader else None
+    except (KeyError, ValueError, DecodeError):
+        return None  # somebody's own hand: one entry must not keep a worker from all the others
+
+
+def _read_request(entry: bytes, values: Mapping[bytes, bytes]) -> Work:
     asked = pb.Params.FromString(values[b"p"])
     return Work(
         entry=entry,

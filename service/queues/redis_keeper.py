@@ -116,8 +116,9 @@ class Keeper:
         )
         self._site.clock.observe(asked_s, int(server_ms), self._site.now())
         self._about_there = bool(about_there)
-        if 0 < float(last) < int(server_ms):
-            self._hold_still(2 * self._times.life_s)  # Redis stood still, or we did: others only look dead
+        unheard_s = int(server_ms) / 1000 - (float(last) / 1000 - self._times.life_s)
+        if float(last) and unheard_s > 2 * self._times.beat_s:
+            self._hold_still(self._times.life_s)  # Redis stood still, or we did: others only look dead
         self.announced.set()
 
     async def _renew(self, priority: Priority) -> None:
@@ -146,8 +147,9 @@ class Keeper:
     async def _reap(self) -> None:
         still = self._retired or self._site.now() < self._quiet_until_s
         released = 0
+        looked_for, seen = set(self.foreign), set()
         for stream in self._post.keys.streams:
-            waiting, _ = await self._site.commands.run(
+            waiting, _, foreign = await self._site.commands.run(
                 scripts.REAP,
                 [stream, self._post.keys.workers],
                 GROUP,
@@ -157,9 +159,12 @@ class Keeper:
                 int((self._times.life_s - self._times.beat_s) * 1000),
                 int(self._times.lease_s * 1000),
                 _LOOK_AT,
+                *looked_for,
             )
             released += waiting
-        self.released = max(0, released - len(self.foreign))
+            seen.update(foreign)
+        self.foreign -= looked_for - seen
+        self.released = released
         if self.released:
             self._stirred.set()
             self._stirred.clear()

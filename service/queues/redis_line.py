@@ -35,10 +35,24 @@ class Line:
         self._fetching = asyncio.create_task(self._fetcher.run(), name=f"work of {post.model}")
         self._completions: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+        self.error: BaseException | None = None  #: what ended the keeping or the fetching, which nothing should
+        for task in (self._keeping, self._fetching):
+            task.add_done_callback(self._ended)
 
     async def announced(self) -> None:
         """Wait until the model version may be asked for."""
         await self._keeper.announced.wait()
+        self._check()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self.error = error
+            self._keeper.announced.set()
+            self._stir()
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def close(self) -> None:
         """Take no more; once everything that is leased is settled, disappear."""
@@ -79,6 +93,7 @@ class Line:
     async def lease(self, limit: Callable[[int], int]) -> Sequence[Lease]:
         """Wait for work; see `Work.lease`."""
         while True:
+            self._check()
             if self._keeper.released and (claimed := await self._claim()):
                 return claimed
             await self._site.gate.passable()

@@ -73,6 +73,12 @@ class RedisWork:
         """Why Redis cannot be reached; empty while it can."""
         return self._site.commands.away
 
+    @property
+    def failed(self) -> str:
+        """Why the process must be started again: a line of it takes no more work, by a fault. Empty while none is."""
+        errors = (line.error for line in self._lines.values())
+        return next((f"the queue's client failed: {error!r}" for error in errors if error is not None), "")
+
     def open(self, model: ModelKey, engine: Engine) -> None:
         """Announce `model`, and take requests for it from now on."""
         consumer = f"{self.worker}:{next(self._opened)}"

@@ -7,19 +7,29 @@
 -- KEYS 1 stream  2 wks (zset: worker -> expiry in ms)
 -- ARGV 1 group  2 worker  3 TTL of a beat (ms)  4 how old the reaper's own beat may be (ms)
 --      5 idle time after which a dead worker's lease is free (ms)  6 likewise a living one's  7 most leases to look at
+--      then ids to leave alone (entries that this worker cannot read)
 --
--- Returns {leases that wait in "released", leases freed by this call}; -1 for the latter when it held still.
+-- Returns {leases that wait in "released" for this worker, leases freed by this call or -1 when it held still, those
+-- ids that are leased by anybody}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expiry = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[2]) or 0)
 
-local function released()
+local function answer(freed)
+  local released, leased = 0, {}
   for _, consumer in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1])[4] or {}) do
-    if consumer[1] == 'released' then return tonumber(consumer[2]) end
+    if consumer[1] == 'released' then released = tonumber(consumer[2]) end
   end
-  return 0
+  for i = 8, #ARGV do
+    local lease = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
+    if lease then
+      leased[#leased + 1] = ARGV[i]
+      if lease[2] == 'released' then released = released - 1 end
+    end
+  end
+  return {released, freed, leased}
 end
-if now - (expiry - ARGV[3]) > tonumber(ARGV[4]) then return {released(), -1} end
+if now - (expiry - ARGV[3]) > tonumber(ARGV[4]) then return answer(-1) end
 
 local freed, from = 0, '-'
 repeat
@@ -36,4 +46,4 @@ repeat
     from = '(' .. id
   end
 until #leases < tonumber(ARGV[7])
-return {released(), freed}
+return answer(freed)

@@ -144,7 +144,7 @@ class ScriptMachine(RuleBasedStateMachine):
         worker = self.workers[which]
         self.beat(worker)
         sent = (GROUP, worker, LIFE_MS, 1_000, 0, 10**9, 2)
-        released, freed = self.run(scripts.REAP, [LINE.stream(priority), LINE.workers], *sent)
+        released, freed, _ = self.run(scripts.REAP, [LINE.stream(priority), LINE.workers], *sent)
         expected = 0
         for eid in self.of(priority):
             entry = self.model[eid]

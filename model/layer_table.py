@@ -9,6 +9,12 @@ from rich.table import Table
 
 from service.core.geometry import Field, Sides, Window
 
+_COLUMNS = (
+    *("layer", "type", "kernel", "stride", "padding", "output"),
+    *("size formula", "parameters", "MACs", "receptive field"),
+)
+_NUMBERS = frozenset({"kernel", "stride", "padding", "output", "parameters", "MACs"})
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -34,15 +40,17 @@ def table(lines: Sequence[Line], title: str) -> Table:
     """
     leaves = [line for line in lines if not line.block]
     result = Table(title=title, title_justify="left", show_footer=True)
-    result.add_column("layer", footer="total", overflow="fold")
-    result.add_column("type")
-    for heading in ("kernel", "stride", "padding"):
-        result.add_column(heading, justify="right")
-    result.add_column("output", justify="right", footer=_by(lines[-1].shape) if lines else "")
-    result.add_column("size formula", overflow="fold")
-    result.add_column("parameters", justify="right", footer=f"{sum(line.parameters for line in leaves):,}")
-    result.add_column("MACs", justify="right", footer=f"{sum(line.macs for line in leaves):,}")
-    result.add_column("receptive field", overflow="fold", footer=_field(lines[-1].field) if lines else "")
+    footers = {
+        "layer": "total",
+        "output": _by(lines[-1].shape) if lines else "",
+        "parameters": f"{sum(line.parameters for line in leaves):,}",
+        "MACs": f"{sum(line.macs for line in leaves):,}",
+        "receptive field": _field(lines[-1].field) if lines else "",
+    }
+    for heading in _COLUMNS:
+        right = heading in _NUMBERS
+        # Folded where a terminal is narrow: a number with an ellipsis in it would be none.
+        result.add_column(heading, footers.get(heading, ""), justify="right" if right else "left", overflow="fold")
     for line in lines:
         result.add_row(*_cells(line), style="dim" if line.block else "")
     return result

@@ -42,7 +42,24 @@ RELEASE = _read("release")
 RENEW = _read("renew")
 RETIRE = _read("retire")
 SUBMIT = _read("submit")
+SURVEY = _read("survey")
 
 JOBS = (JOB_APPEND, JOB_BURY, JOB_CANCEL, JOB_COMPLETE, JOB_MEND, JOB_OPEN, JOB_SEAL)
-LINES = (BEAT, BURY, CANCEL, CLAIM, COMPLETE, DELCONSUMER, DEPTH, GREET, LOST, REAP, RELEASE, RENEW, RETIRE, SUBMIT)
+LINES = (
+    BEAT,
+    BURY,
+    CANCEL,
+    CLAIM,
+    COMPLETE,
+    DELCONSUMER,
+    DEPTH,
+    GREET,
+    LOST,
+    REAP,
+    RELEASE,
+    RENEW,
+    RETIRE,
+    SUBMIT,
+    SURVEY,
+)
 ALL = LINES + JOBS

@@ -122,6 +122,7 @@ class Deployment:
 
     folder: Path
     redis: RedisServer
+    traps: Path = HERE / "traps"  #: holds the sitecustomize.py that workers' children import
     started: list[Started] = field(default_factory=list)
 
     def front_end(self, **settings: str) -> Started:
@@ -164,7 +165,7 @@ class Deployment:
         folder.mkdir()
         variables = {"REDIS": self.redis.url, "TEST_HOLD": str(folder / "hold")} | settings
         environment = os.environ | {f"VITRINE_{name}": value for name, value in variables.items()}
-        environment["PYTHONPATH"] = os.pathsep.join((str(HERE / "traps"), str(ROOT)))
+        environment["PYTHONPATH"] = os.pathsep.join((str(self.traps), str(ROOT)))
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             process = subprocess.Popen(
                 [sys.executable, "-m", "service", command], cwd=ROOT, env=environment, stdout=out, stderr=err

@@ -125,7 +125,7 @@ class Link:
             try:
                 connection = await self._connect()
             except (RedisError, OSError, TimeoutError) as error:
-                self._gone(f"redis is away: {error}")
+                self._gone(f"redis is away: {str(error) or f'no reply within {_CONNECT_S:g} s'}")
                 await asyncio.sleep(random.uniform(0, pause_s))  # noqa: S311 - jitter, no secret
                 pause_s = min(2 * pause_s, _LAST_S)
                 continue

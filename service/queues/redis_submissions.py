@@ -28,7 +28,7 @@ from service.queues.redis_url import Server
 _BLOCK_S = 2.0
 _AT_ONCE = 512
 #: How often one request is handed to Redis when connections break under it.
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ class _Call:
     answer: asyncio.Future[Answer]
     entry: bytes = b""  #: where it waits; empty until Redis has said so
     attempts: int = 0
-    admitted: bool = False
     left: bool = False  #: the caller waits no more
     finished: bool = False  #: a worker has spoken
     timer: asyncio.TimerHandle | None = field(default=None)
@@ -92,6 +91,7 @@ class RedisSubmissions:
         self._commands = Link(server, self._times.patience_s, on_up=self._came_up)
         self._listening = Link(server, _BLOCK_S + self._times.patience_s)
         self._calls: dict[bytes, _Call] = {}
+        self._doubtful: list[_Call] = []  #: sent into a connection that broke: perhaps admitted, perhaps not
         self._tokens = itertools.count()
         self._cursor: bytes = b"0-0"
         self._forgotten = False  #: Redis may have lost what it accepted
@@ -162,14 +162,14 @@ class RedisSubmissions:
             self._name,
             envelope.params(request.id, request.options),
             request.image,
-            int(call.admitted),
+            int(call.attempts > 1),
         )
         reply.add_done_callback(partial(self._admitted, call))
 
     def _admitted(self, call: _Call, reply: asyncio.Future[Any]) -> None:
         error = reply.exception()
-        if isinstance(error, Away) and error.sent and not call.answer.done() and call.attempts < _ATTEMPTS:
-            self._put(call)  # perhaps a second time: two workers may compute it, and the first answer counts
+        if isinstance(error, Away) and (error.sent or call.attempts > 1) and call.attempts < _ATTEMPTS:
+            self._doubtful.append(call)
         elif isinstance(error, ServiceError):
             call.settle(error)
         else:
@@ -177,7 +177,7 @@ class RedisSubmissions:
 
     def _placed(self, call: _Call, verdict: Sequence[Any]) -> None:
         if verdict[0] == b"OK":
-            call.entry, call.admitted = verdict[1], True
+            call.entry = verdict[1]
             if call.left:
                 self._withdraw(call)
         else:
@@ -266,9 +266,17 @@ class RedisSubmissions:
                 await self._commands.up()
 
     def _came_up(self) -> None:
-        """Perhaps another server, which may know less than the one that accepted."""
+        """Perhaps another server, which may know less than the one that accepted.
+
+        Whatever was under way when the connection broke is put again, perhaps for a second time: then two workers may
+        compute it, and the first answer counts.
+        """
         self._forgotten = True
         self._greet()
+        doubtful, self._doubtful = self._doubtful, []
+        for call in doubtful:
+            if not call.answer.done():
+                self._put(call)
 
     def _greet(self) -> asyncio.Future[Any]:
         life_ms = int(self._times.life_s * 1000)

@@ -7,7 +7,7 @@
 --      last..   stream  (from KEYS[4 + ahead]) the less urgent ones
 -- ARGV 1 ahead (how many of KEYS[4..] are as urgent)  2 max entries  3 max bytes  4 remaining ms, -1 without deadline
 --      5 TTL of the stream (ms)  6 payload size  7 schema  8 token  9 front-end  10 params  11 payload
---      12 1 when it was admitted before, and is handed in again since Redis has lost it: then it is not refused
+--      12 1 when it was handed in before, and Redis has lost it or has not said so: then it is not refused
 --
 -- Returns {"OK", entry id} or {reason, entries, bytes, estimated wait in ms}.
 local time = redis.call('TIME')

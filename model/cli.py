@@ -17,6 +17,7 @@ from model import checkpoint, data, describe, importing, photos, published, reci
 from model.card import Card
 from model.evaluate import Evaluation, evaluate
 from model.int8 import Calibration, release_int8
+from model.profile import add_profile
 from model.publish import publish
 from model.release import Release, release
 from service.core.errors import InvalidInput, NoSuchModel, ServiceError
@@ -144,6 +145,16 @@ def shrink(
     stored = open_named(model, models)
     made = release_int8(stored, _calibration(stored, calibration, root))
     Console().print(_summary(made.card, publish(models, stored.key.name, made.files, version)))
+
+
+@app.command(name="profile")
+def remember(
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="A published version: MODELS/NAME/VERSION.")],
+) -> None:
+    """Store beside a version what its layers give on its samples, for `vitrine diagnose`; the model file stays."""
+    stored = open_version(folder)
+    written = add_profile(stored)
+    Console().print(f"{stored.key}: {written.images:,} pictures, {len(written.quantiles)} layers")
 
 
 @app.command(name="import")

@@ -16,11 +16,12 @@ from model.data.splits import Images
 from model.evaluate import Evaluation, evaluate
 from model.export import with_spec
 from model.parity import decisions
+from model.profile import profile
 from model.quantize import quantise
 from model.release import Pictures, Release, evenly, headline, judged, npz, plot_files, quality
 from service.core.errors import Refused
 from service.core.layers import Role
-from service.core.manifest import MODEL_FILE, SAMPLES_FILE
+from service.core.manifest import MODEL_FILE, PROFILE_FILE, SAMPLES_FILE
 from service.engine.store import StoredModel
 
 #: Share of pictures on which both variants must decide alike, and how much accuracy (0..1) the test may cost.
@@ -71,6 +72,7 @@ def release_int8(stored: StoredModel, calibration: Calibration) -> Release:
     files = {
         MODEL_FILE: model,
         SAMPLES_FILE: npz(pixels=samples, logits=reference.logits(model, samples)),
+        PROFILE_FILE: profile(model, spec, used.pixels),
         card.CARD_JSON: card.to_json(described),
         card.CARD_MARKDOWN: card.to_markdown(described).encode(),
     }

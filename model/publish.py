@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 
 from service.core import manifest
 from service.core.errors import InvalidInput
-from service.core.manifest import MANIFEST_FILE, MODEL_FILE, SAMPLES_FILE, Manifest
+from service.core.manifest import MANIFEST_FILE, MODEL_FILE, PROFILE_FILE, SAMPLES_FILE, Manifest
 from service.engine.store import NAME, VERSION
 
 
@@ -51,7 +51,8 @@ def _number(home: Path, wanted: int | None) -> int:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in (MODEL_FILE, SAMPLES_FILE)}
+    served = [name for name in (MODEL_FILE, SAMPLES_FILE, PROFILE_FILE) if name in files]
+    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in served}
     for name, data in {**files, MANIFEST_FILE: manifest.to_json(Manifest(digests))}.items():
         with (folder / name).open("wb") as file:
             file.write(data)

@@ -21,6 +21,6 @@ def logits(model: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate([infer(session, batch) for batch in batches(pixels)])
 
 
-def batches(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def batches(pixels: NDArray[np.uint8], size: int = _BATCH) -> Iterator[NDArray[np.uint8]]:
     """The pixels in pieces small enough for any machine's memory."""
-    return (pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH))
+    return (pixels[start : start + size] for start in range(0, len(pixels), size))

@@ -19,7 +19,8 @@ from model.card import Card, Example, Quality, Size
 from model.data.splits import Images
 from model.evaluate import Evaluation, evaluate
 from model.export import export, with_spec
-from service.core.manifest import MODEL_FILE, SAMPLES_FILE
+from model.profile import profile
+from service.core.manifest import MODEL_FILE, PROFILE_FILE, SAMPLES_FILE
 from service.core.messages import Options
 from service.core.scores import scores, top_k
 from service.core.spec import Spec
@@ -78,6 +79,7 @@ def release(net: nn.Module, spec: Spec, pictures: Pictures) -> Release:
     files = {
         MODEL_FILE: model,
         SAMPLES_FILE: npz(pixels=pixels, logits=logits),
+        PROFILE_FILE: profile(model, spec, evenly(pictures.real, _GATE)),
         card.CARD_JSON: card.to_json(described),
         card.CARD_MARKDOWN: card.to_markdown(described).encode(),
     }

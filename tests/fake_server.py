@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from service.api.classifier import Bounds
 from service.api.introspection import IntrospectionServicer
 from service.api.server import GrpcServer, GrpcSettings
-from service.core.use_cases import Introspecting
+from service.core.use_cases import Diagnosing, Introspecting
 from service.introspect.desk import Desk
 from tests.fakes import FakeCatalog, FakeClassifier
 
@@ -25,15 +25,15 @@ class Running:
 
 
 @contextmanager
-def running_server(glass: Introspecting | None = None) -> Iterator[Running]:
-    """Serves on a free port until the end of the block; `glass` is what can be looked into."""
+def running_server(glass: Introspecting | None = None, health: Diagnosing | None = None) -> Iterator[Running]:
+    """Serves on a free port until the end of the block; `glass` can be looked into, and `health` examined."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
     async def start() -> tuple[GrpcServer, Running]:
         inside, catalog = FakeClassifier(), FakeCatalog()
-        introspection = IntrospectionServicer(glass, Desk()) if glass else None
+        introspection = IntrospectionServicer(glass, Desk(), health=health) if glass else None
         settings = GrpcSettings("127.0.0.1:0", 4 << 20, Bounds())
         server = GrpcServer(settings, inside, catalog, lambda _: None, introspection)
         return server, Running(f"127.0.0.1:{await server.start()}", inside, catalog, loop)

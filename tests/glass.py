@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.core.drift import Profile
 from service.core.errors import NoSuchModel
 from service.core.image import Limits
 from service.core.messages import ModelKey
 from service.core.tuning import Setting, Tuning
 from service.engine.session import OnnxEngine, open_sessions
 from service.engine.taps import TapSessions, TapSource
+from service.introspect.diagnostics import Diagnostics, Kept
 from service.introspect.introspector import Budget, Introspector
 from service.introspect.pictures import PictureStore
 from service.introspect.tapping import Subject
@@ -56,6 +58,22 @@ def introspector(
         budget=budget or Budget(),
         now=now,
     )
+
+
+def diagnostics(
+    find: Callable[[str, int], Subject] = served,
+    profile: Profile | None = None,
+    now: Callable[[], float] = time.monotonic,
+    images: int = 40,
+) -> Diagnostics:
+    """One whose samples are random pictures; `profile` is that of every model."""
+    inside = introspector(now=now, find=find)
+
+    def kept(key: ModelKey, _digest: str) -> Kept:
+        shape = find(key.name, key.version).engine.spec.shape
+        return Kept(np.random.default_rng(5).integers(0, 256, (images, *shape), np.uint8), profile)
+
+    return Diagnostics(inside, inside.sessions, kept, now)
 
 
 def picture(seed: int = 3) -> bytes:

@@ -9,11 +9,12 @@ import structlog
 from google.protobuf.message import Message
 
 from service.api.deadline import deadline_of
+from service.api.diagnostics import DiagnosticsMethods
 from service.api.guard import Context, guarded
 from service.core.attribution import AttributionProgress
 from service.core.errors import TooLate
 from service.core.introspection import Chunk, LayerHeader
-from service.core.use_cases import Introspecting
+from service.core.use_cases import Diagnosing, Introspecting
 from service.introspect.desk import Desk
 from service.rpc import attribution_events
 from service.rpc.attribution import to_request
@@ -29,10 +30,13 @@ STALL_S = 30.0
 _log = structlog.get_logger("vitrine.introspection")
 
 
-class IntrospectionServicer(introspection_pb2_grpc.IntrospectionServicer):
+class IntrospectionServicer(DiagnosticsMethods, introspection_pb2_grpc.IntrospectionServicer):
     """Takes requests off the wire to `inside`, whose every step runs at the `desk`. All that is shown is logged."""
 
-    def __init__(self, inside: Introspecting, desk: Desk, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self, inside: Introspecting, desk: Desk, stall_s: float = STALL_S, health: Diagnosing | None = None
+    ) -> None:
+        self._health = health
         self._inside = inside
         self._desk = desk
         self._stall_s = stall_s

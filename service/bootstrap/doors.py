@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from service.api.introspection import IntrospectionServicer
 from service.bootstrap.parts import VERSION
 from service.config import Config, host_and_port
-from service.core.use_cases import Classifying, ClassifyingAll, Introspecting, ModelCatalog
+from service.core.use_cases import Classifying, ClassifyingAll, Diagnosing, Introspecting, ModelCatalog
 from service.introspect.desk import Desk
 from service.oip.inference import About, OpenInference
 from service.oip.layers import NoLayers, TappedLayers
@@ -29,11 +29,11 @@ class Glass:
     layers: TappedLayers
 
 
-def glass(config: Config, inside: Introspecting) -> Glass:
-    """The ways into `inside`."""
+def glass(config: Config, inside: Introspecting, health: Diagnosing) -> Glass:
+    """The ways into `inside`, and to examine it."""
     desk = Desk()
     twin = IntrospectionTwin(inside, desk, config.max_image_bytes)
-    return Glass(IntrospectionServicer(inside, desk), twin, TappedLayers(inside, desk))
+    return Glass(IntrospectionServicer(inside, desk, health=health), twin, TappedLayers(inside, desk))
 
 
 def open_inference(

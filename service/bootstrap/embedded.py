@@ -8,7 +8,7 @@ from service.api.server import GrpcServer
 from service.bootstrap.doors import glass, http_server, open_inference
 from service.bootstrap.embedded_jobs import embedded_jobs
 from service.bootstrap.engines import file_of, opener
-from service.bootstrap.glass import introspector
+from service.bootstrap.glass import diagnostics, introspector
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.catalog import Catalog, Host
 from service.config import Config
@@ -53,7 +53,7 @@ def build(config: Config) -> Lifecycle:
     )
     jobs = embedded_jobs(config, catalog.resolve, queue, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
-    looked_into = glass(config, looking) if config.introspection else None
+    looked_into = glass(config, looking, diagnostics(looking, store)) if config.introspection else None
     standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
     grpc = GrpcServer(
         grpc_settings(config),

@@ -11,7 +11,8 @@ from service.core.messages import ModelKey
 from service.core.ports import Engine
 from service.engine.loading import EnginePolicy, check, load
 from service.engine.runtime import installed_runtime
-from service.engine.store import ModelStore
+from service.engine.store import ModelStore, StoredModel
+from service.introspect.diagnostics import Kept
 
 
 def opener(config: Config, store: ModelStore) -> Callable[[ModelKey], Engine]:
@@ -31,10 +32,20 @@ def opener(config: Config, store: ModelStore) -> Callable[[ModelKey], Engine]:
 
 def file_of(store: ModelStore, key: ModelKey, digest: str) -> bytes:
     """The model file with that digest; raises `Refused` when another one has taken its place."""
+    return _stored(store, key, digest).model
+
+
+def kept_of(store: ModelStore, key: ModelKey, digest: str) -> Kept:
+    """What is stored beside that model file; raises `Refused` when another one has taken its place."""
+    stored = _stored(store, key, digest)
+    return Kept(stored.samples().pixels, stored.profile())
+
+
+def _stored(store: ModelStore, key: ModelKey, digest: str) -> StoredModel:
     stored = store.open(key)
     if stored.digest != digest:
         raise Refused(f"{key}: the file in the store is not the one that is served")
-    return stored.model
+    return stored
 
 
 def _policy(config: Config) -> EnginePolicy:

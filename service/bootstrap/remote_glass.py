@@ -6,7 +6,7 @@ from functools import partial
 
 from service.bootstrap.doors import Glass, glass
 from service.bootstrap.engines import file_of, opener
-from service.bootstrap.glass import introspector
+from service.bootstrap.glass import diagnostics, introspector
 from service.config import Config
 from service.core.use_cases import ModelCatalog
 from service.engine.store import ModelStore
@@ -20,4 +20,5 @@ def remote_glass(config: Config, catalog: ModelCatalog) -> Glass:
     """Looks into what `catalog` says is served. Raises `Refused` when no ONNX Runtime is installed here."""
     store = ModelStore(config.models)
     mounted = Mounted(catalog.get, opener(config.model_copy(update=_PLAIN), store), partial(file_of, store))
-    return glass(config, introspector(config, mounted.subject))
+    looking = introspector(config, mounted.subject)
+    return glass(config, looking, diagnostics(looking, store))

@@ -6,6 +6,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol
 
 from service.core.attribution import AttributionEvent, AttributionRequest
+from service.core.diagnostics import (
+    CompareRequest,
+    ComparisonEvent,
+    DiagnoseRequest,
+    DiagnosisEvent,
+    LatencyProfile,
+    ProfileRequest,
+)
 from service.core.introspection import Listing, MapsEvent, MapsRequest, UnitAnswer, UnitRequest
 from service.core.jobs import Item, ItemResult, Job, Order
 from service.core.layers import Selector
@@ -69,6 +77,19 @@ class ModelCatalog(Protocol):
 
     def ready(self) -> tuple[bool, str]:
         """Whether the server may be sent requests, and the reason when it may not."""
+
+
+class Diagnosing(Protocol):
+    """Examining served models. Every method, and every step of a stream, blocks."""
+
+    def diagnose(self, request: DiagnoseRequest) -> Iterator[DiagnosisEvent]:
+        """Each layer's health. Raises any `ServiceError`."""
+
+    def compare(self, request: CompareRequest) -> Iterator[ComparisonEvent]:
+        """How far two versions are apart, layer by layer. Raises any `ServiceError`."""
+
+    def profile(self, request: ProfileRequest) -> LatencyProfile:
+        """How long each layer takes. Raises any `ServiceError`."""
 
 
 class Introspecting(Protocol):

@@ -43,14 +43,23 @@ def quiet_options() -> ort.SessionOptions:
     return options
 
 
-def open_session(model: bytes, setting: Setting) -> ort.InferenceSession:
-    """Create a session for a setting; raises `Refused` when its provider does not start."""
+def serving_options(setting: Setting) -> ort.SessionOptions:
+    """The options of the sessions that serve."""
     options = quiet_options()
     options.log_severity_level = _FATAL
     options.intra_op_num_threads = setting.intra_op_threads
     options.inter_op_num_threads = 1
     # A spinning thread takes the core that the other lane, or the decoder, needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def open_session(model: bytes, setting: Setting, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
+    """Create a session for a setting; raises `Refused` when its provider does not start.
+
+    `options` are `serving_options` with something added to them.
+    """
+    options = options or serving_options(setting)
     try:
         # Without `enable_fallback=0` a provider that fails is replaced by the CPU, with a note on stdout.
         session = ort.InferenceSession(model, options, providers=[configuration(setting)], enable_fallback=0)

@@ -15,8 +15,9 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from service.core import manifest
+from service.core.drift import Profile
 from service.core.errors import Code, InvalidInput, NoSuchModel, Refused, ServiceError
-from service.core.manifest import MANIFEST_FILE, MODEL_FILE, SAMPLES_FILE
+from service.core.manifest import MANIFEST_FILE, MODEL_FILE, PROFILE_FILE, SAMPLES_FILE
 from service.core.messages import ModelKey
 from service.core.spec import Spec
 from service.engine.inspection import read_graph, read_spec
@@ -25,6 +26,8 @@ from service.engine.inspection import read_graph, read_spec
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 #: A version: a positive integer of at most 9 digits, written without leading zeros.
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+_QUANTILES = "quantiles/"  # before a layer's id in a profile
 
 #: Inode, modification time in nanoseconds and size in bytes per file: changes whenever a file is replaced or edited.
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -72,6 +75,19 @@ class StoredModel:
             raise BrokenModel(self.key, SAMPLES_FILE, f"cannot be read: {error}") from None
         _check_samples(self.key, self.spec, samples)
         return samples
+
+    def profile(self) -> Profile | None:
+        """Read what layers gave at export, if that was stored; raises `BrokenModel` when it cannot be read."""
+        path = self.folder / PROFILE_FILE
+        if not path.exists():
+            return None
+        try:
+            with path.open("rb") as file, NpzFile(file) as arrays:
+                layers = {name: array for name, array in arrays.items() if name.startswith(_QUANTILES)}
+                images = int(arrays["images"])
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise BrokenModel(self.key, PROFILE_FILE, f"cannot be read: {error}") from None
+        return Profile(images, {name.removeprefix(_QUANTILES): array for name, array in layers.items()})
 
 
 class ModelStore:

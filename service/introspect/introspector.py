@@ -144,6 +144,11 @@ class Introspector:
         )
         yield from attribution.events(case, subject, shot, self._budget.max_runs, self._now)
 
+    @property
+    def sessions(self) -> TapSessions:
+        """The tap sessions, which are forgotten with their model."""
+        return self._sessions
+
     def look(self, model: str, version: int) -> tuple[Subject, Anatomy]:
         """What is served, and its layers. Raises what `layers` does."""
         subject = self._subject(model, version)

@@ -146,8 +146,8 @@ def _layer_header(header: LayerHeader) -> pb.LayerHeader:
         channels=header.channels,
         box=_box(header.box),
         size_bytes=header.size_bytes,
-        statistics=_statistics(header.statistics) if header.statistics else None,
-        per_channel=[_statistics(each) for each in header.per_channel],
+        statistics=from_statistics(header.statistics) if header.statistics else None,
+        per_channel=[from_statistics(each) for each in header.per_channel],
         scale=header.scale,
         offset=header.offset,
         colormap=header.colormap,
@@ -166,7 +166,8 @@ def _run_end(end: RunEnd) -> pb.RunEnd:
     )
 
 
-def _statistics(seen: Statistics) -> pb.Statistics:
+def from_statistics(seen: Statistics) -> pb.Statistics:
+    """Of a layer or channel."""
     return pb.Statistics(
         count=seen.count,
         nans=seen.nans,

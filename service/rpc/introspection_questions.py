@@ -20,7 +20,7 @@ def _numbers(words: Mapping[Any, Word]) -> dict[Word, Any]:
     return {word: number for number, word in words.items()}
 
 
-_KERNELS, _KEYS, _KINDS, _RANGES = (_numbers(words) for words in (KERNELS, KEYS, KINDS, RANGES))
+KERNEL_NUMBERS, _KEYS, _KINDS, _RANGES = (_numbers(words) for words in (KERNELS, KEYS, KINDS, RANGES))
 
 
 def from_selector(selector: Selector) -> pb.LayerSelector:
@@ -50,7 +50,7 @@ def from_maps_request(request: MapsRequest) -> pb.GetFeatureMapsRequest:
         statistics=pb.StatisticsOptions(
             per_channel=wanted.per_channel, percentiles=wanted.percentiles, histogram=wanted.histogram
         ),
-        kernels=_KERNELS[request.kernels],
+        kernels=KERNEL_NUMBERS[request.kernels],
         max_bytes=request.max_bytes,
         dry_run=request.dry_run,
     )

@@ -49,10 +49,10 @@ def from_status(status: ModelStatus) -> pb.Model:
 def to_tuning(tuning: pb.Tuning) -> Tuning:
     """What was measured and chosen, as the SDK shows it."""
     return Tuning(
-        chosen=_to_setting(tuning.chosen),
+        chosen=to_setting(tuning.chosen),
         measurements=tuple(
             Measurement(
-                _to_setting(m.setting),
+                to_setting(m.setting),
                 m.images_per_second,
                 m.latency_ms,
                 m.max_logit_difference,
@@ -62,16 +62,16 @@ def to_tuning(tuning: pb.Tuning) -> Tuning:
             for m in tuning.measurements
         ),
         cached=tuning.cached,
-        alone=_to_setting(tuning.alone) if tuning.HasField("alone") else None,
+        alone=to_setting(tuning.alone) if tuning.HasField("alone") else None,
     )
 
 
 def _from_tuning(tuning: Tuning) -> pb.Tuning:
     return pb.Tuning(
-        chosen=_from_setting(tuning.chosen),
+        chosen=from_setting(tuning.chosen),
         measurements=[
             pb.Measurement(
-                setting=_from_setting(m.setting),
+                setting=from_setting(m.setting),
                 images_per_second=m.images_per_second,
                 latency_ms=m.latency_ms,
                 max_logit_difference=m.max_logit_difference,
@@ -81,11 +81,12 @@ def _from_tuning(tuning: Tuning) -> pb.Tuning:
             for m in tuning.measurements
         ],
         cached=tuning.cached,
-        alone=_from_setting(tuning.alone) if tuning.alone else None,
+        alone=from_setting(tuning.alone) if tuning.alone else None,
     )
 
 
-def _from_setting(setting: Setting) -> pb.Setting:
+def from_setting(setting: Setting) -> pb.Setting:
+    """One way to run a model."""
     return pb.Setting(
         provider=setting.provider,
         precision=setting.precision,
@@ -95,5 +96,6 @@ def _from_setting(setting: Setting) -> pb.Setting:
     )
 
 
-def _to_setting(setting: pb.Setting) -> Setting:
+def to_setting(setting: pb.Setting) -> Setting:
+    """The inverse of `from_setting`."""
     return Setting(setting.provider, setting.precision, setting.lanes, setting.intra_op_threads, setting.batch)

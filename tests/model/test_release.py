@@ -121,7 +121,7 @@ def test_without_labels_there_is_no_accuracy() -> None:
 
     assert made.card.quality is None
     assert [example.picture for example in made.card.examples] == ["first.png", "second.png"]
-    assert made.files.keys() == {"model.onnx", "samples.npz", "card.md", "card.json"}
+    assert made.files.keys() == {"model.onnx", "samples.npz", "profile.npz", "card.md", "card.json"}
     assert b"Accuracy was not measured" in made.files["card.md"]
 
 

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from service.rpc.pb.vitrine.v1 import layers_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_layers__pb2
+from service.rpc.pb.vitrine.v1 import models_pb2 as service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+service/rpc/pb/vitrine/v1/diagnostics.proto\x12\nvitrine.v1\x1a&service/rpc/pb/vitrine/v1/layers.proto\"\xaf\x01\n\x15\x44iagnoseLayersRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12%\n\x08pictures\x18\x03 \x03(\x0b\x32\x13.vitrine.v1.Picture\x12)\n\x06layers\x18\x04 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\x12$\n\x07kernels\x18\x05 \x01(\x0e\x32\x13.vitrine.v1.Kernels\"\xc5\x01\n\x0e\x44iagnosisEvent\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.vitrine.v1.DiagnosisHeaderH\x00\x12(\n\x08progress\x18\x02 \x01(\x0b\x32\x14.vitrine.v1.ProgressH\x00\x12(\n\x05layer\x18\x03 \x01(\x0b\x32\x17.vitrine.v1.LayerHealthH\x00\x12\'\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x18.vitrine.v1.DiagnosisEndH\x00\x42\x07\n\x05\x65vent\"K\n\x08\x45xaminee\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07variant\x18\x04 \x01(\t\"\x83\x01\n\x0f\x44iagnosisHeader\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12\x0e\n\x06images\x18\x02 \x01(\r\x12\x13\n\x0b\x61re_samples\x18\x03 \x01(\x08\x12\x16\n\x0eprofile_images\x18\x04 \x01(\r\x12\x0e\n\x06layers\x18\x05 \x01(\r\"\'\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\r\x12\r\n\x05total\x18\x02 \x01(\r\"\xfc\x01\n\x0bLayerHealth\x12 \n\x05layer\x18\x01 \x01(\x0b\x32\x11.vitrine.v1.Layer\x12\x0e\n\x06images\x18\x02 \x01(\r\x12*\n\nstatistics\x18\x03 \x01(\x0b\x32\x16.vitrine.v1.Statistics\x12\x10\n\x08sparsity\x18\x04 \x01(\x01\x12\x0e\n\x06silent\x18\x05 \x03(\r\x12\x10\n\x08\x63onstant\x18\x06 \x03(\r\x12\x17\n\nsaturation\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tsaturated\x18\x08 \x03(\r\x12 \n\x05\x64rift\x18\t \x01(\x0b\x32\x11.vitrine.v1.DriftB\r\n\x0b_saturation\"l\n\x05\x44rift\x12\x0e\n\x06images\x18\x01 \x01(\r\x12\x18\n\x10reference_images\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\'\n\x05worst\x18\x04 \x03(\x0b\x32\x18.vitrine.v1.ChannelDrift\"8\n\x0c\x43hannelDrift\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0b\n\x03psi\x18\x02 \x01(\x01\x12\n\n\x02ks\x18\x03 \x01(\x01\"O\n\x0c\x44iagnosisEnd\x12\x11\n\tfirst_bad\x18\x01 \x01(\t\x12\x13\n\x0b\x62\x61\x64_weights\x18\x02 \x01(\r\x12\x17\n\x0f\x63ompute_seconds\x18\x03 \x01(\x02\"\x82\x02\n\x16\x43ompareVersionsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05other\x18\x03 \x01(\t\x12\x15\n\rother_version\x18\x04 \x01(\r\x12%\n\x08pictures\x18\x05 \x03(\x0b\x32\x13.vitrine.v1.Picture\x12)\n\x06layers\x18\x06 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\x12$\n\x07kernels\x18\x07 \x01(\x0e\x32\x13.vitrine.v1.Kernels\x12\x19\n\x0cthreshold_db\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x0f\n\r_threshold_db\"\xcc\x01\n\x0f\x43omparisonEvent\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.vitrine.v1.ComparisonHeaderH\x00\x12(\n\x08progress\x18\x02 \x01(\x0b\x32\x14.vitrine.v1.ProgressH\x00\x12,\n\x05layer\x18\x03 \x01(\x0b\x32\x1b.vitrine.v1.LayerDifferenceH\x00\x12(\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x19.vitrine.v1.ComparisonEndH\x00\x42\x07\n\x05\x65vent\"\xcf\x01\n\x10\x43omparisonHeader\x12#\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12#\n\x05other\x18\x02 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12\x0e\n\x06images\x18\x03 \x01(\r\x12\x13\n\x0b\x61re_samples\x18\x04 \x01(\x08\x12\x14\n\x0cthreshold_db\x18\x05 \x01(\x01\x12\x0e\n\x06layers\x18\x06 \x01(\r\x12\x12\n\nonly_first\x18\x07 \x03(\t\x12\x12\n\nonly_other\x18\x08 \x03(\t\"\xd2\x01\n\x0fLayerDifference\x12\r\n\x05layer\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\r\x12\x13\n\x0bother_shape\x18\x03 \x03(\r\x12\x0f\n\x07max_abs\x18\x04 \x01(\x01\x12\x10\n\x08relative\x18\x05 \x01(\x01\x12\x0e\n\x06\x63osine\x18\x06 \x01(\x01\x12\x0f\n\x07sqnr_db\x18\x07 \x01(\x01\x12\x0b\n\x03\x63ka\x18\x08 \x01(\x01\x12\x12\n\ncka_images\x18\t \x01(\r\x12\'\n\x05worst\x18\n \x03(\x0b\x32\x18.vitrine.v1.ChannelRatio\"0\n\x0c\x43hannelRatio\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0f\n\x07sqnr_db\x18\x02 \x01(\x01\"\xf2\x01\n\rComparisonEnd\x12\x17\n\x0f\x66irst_diverging\x18\x01 \x01(\t\x12\x14\n\x0clargest_drop\x18\x02 \x01(\t\x12\x11\n\tagreement\x18\x03 \x01(\x01\x12\x1c\n\x14max_logit_difference\x18\x04 \x01(\x01\x12\x17\n\x0f\x63ompute_seconds\x18\x05 \x01(\x02\x12\x38\n\x08\x64rops_db\x18\x06 \x03(\x0b\x32&.vitrine.v1.ComparisonEnd.DropsDbEntry\x1a.\n\x0c\x44ropsDbEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"S\n\x14ProfileLayersRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\r\x12\x0c\n\x04runs\x18\x04 \x01(\r\"\x93\x03\n\x15ProfileLayersResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12\x39\n\x06served\x18\x02 \x01(\x0b\x32).vitrine.v1.ProfileLayersResponse.Setting\x12;\n\x08measured\x18\x03 \x01(\x0b\x32).vitrine.v1.ProfileLayersResponse.Setting\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\r\x12\x0c\n\x04runs\x18\x06 \x01(\r\x12\x11\n\tserved_us\x18\x07 \x01(\x01\x12\x0e\n\x06run_us\x18\x08 \x01(\x01\x12\'\n\x06groups\x18\t \x03(\x0b\x32\x17.vitrine.v1.KernelGroup\x1a\x66\n\x07Setting\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\x12\r\n\x05lanes\x18\x03 \x01(\r\x12\x18\n\x10intra_op_threads\x18\x04 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\r\"\\\n\x0bKernelGroup\x12\x0e\n\x06kernel\x18\x01 \x01(\t\x12\n\n\x02op\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x0f\n\x07mean_us\x18\x04 \x01(\x01\x12\x0e\n\x06layers\x18\x05 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+service/rpc/pb/vitrine/v1/diagnostics.proto\x12\nvitrine.v1\x1a&service/rpc/pb/vitrine/v1/layers.proto\x1a&service/rpc/pb/vitrine/v1/models.proto\"\xaf\x01\n\x15\x44iagnoseLayersRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12%\n\x08pictures\x18\x03 \x03(\x0b\x32\x13.vitrine.v1.Picture\x12)\n\x06layers\x18\x04 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\x12$\n\x07kernels\x18\x05 \x01(\x0e\x32\x13.vitrine.v1.Kernels\"\xc5\x01\n\x0e\x44iagnosisEvent\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.vitrine.v1.DiagnosisHeaderH\x00\x12(\n\x08progress\x18\x02 \x01(\x0b\x32\x14.vitrine.v1.ProgressH\x00\x12(\n\x05layer\x18\x03 \x01(\x0b\x32\x17.vitrine.v1.LayerHealthH\x00\x12\'\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x18.vitrine.v1.DiagnosisEndH\x00\x42\x07\n\x05\x65vent\"K\n\x08\x45xaminee\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07variant\x18\x04 \x01(\t\"\x83\x01\n\x0f\x44iagnosisHeader\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12\x0e\n\x06images\x18\x02 \x01(\r\x12\x13\n\x0b\x61re_samples\x18\x03 \x01(\x08\x12\x16\n\x0eprofile_images\x18\x04 \x01(\r\x12\x0e\n\x06layers\x18\x05 \x01(\r\"\'\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\r\x12\r\n\x05total\x18\x02 \x01(\r\"\xfc\x01\n\x0bLayerHealth\x12 \n\x05layer\x18\x01 \x01(\x0b\x32\x11.vitrine.v1.Layer\x12\x0e\n\x06images\x18\x02 \x01(\r\x12*\n\nstatistics\x18\x03 \x01(\x0b\x32\x16.vitrine.v1.Statistics\x12\x10\n\x08sparsity\x18\x04 \x01(\x01\x12\x0e\n\x06silent\x18\x05 \x03(\r\x12\x10\n\x08\x63onstant\x18\x06 \x03(\r\x12\x17\n\nsaturation\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tsaturated\x18\x08 \x03(\r\x12 \n\x05\x64rift\x18\t \x01(\x0b\x32\x11.vitrine.v1.DriftB\r\n\x0b_saturation\"l\n\x05\x44rift\x12\x0e\n\x06images\x18\x01 \x01(\r\x12\x18\n\x10reference_images\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\'\n\x05worst\x18\x04 \x03(\x0b\x32\x18.vitrine.v1.ChannelDrift\"8\n\x0c\x43hannelDrift\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0b\n\x03psi\x18\x02 \x01(\x01\x12\n\n\x02ks\x18\x03 \x01(\x01\"O\n\x0c\x44iagnosisEnd\x12\x11\n\tfirst_bad\x18\x01 \x01(\t\x12\x13\n\x0b\x62\x61\x64_weights\x18\x02 \x01(\r\x12\x17\n\x0f\x63ompute_seconds\x18\x03 \x01(\x02\"\x82\x02\n\x16\x43ompareVersionsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05other\x18\x03 \x01(\t\x12\x15\n\rother_version\x18\x04 \x01(\r\x12%\n\x08pictures\x18\x05 \x03(\x0b\x32\x13.vitrine.v1.Picture\x12)\n\x06layers\x18\x06 \x01(\x0b\x32\x19.vitrine.v1.LayerSelector\x12$\n\x07kernels\x18\x07 \x01(\x0e\x32\x13.vitrine.v1.Kernels\x12\x19\n\x0cthreshold_db\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x0f\n\r_threshold_db\"\xcc\x01\n\x0f\x43omparisonEvent\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.vitrine.v1.ComparisonHeaderH\x00\x12(\n\x08progress\x18\x02 \x01(\x0b\x32\x14.vitrine.v1.ProgressH\x00\x12,\n\x05layer\x18\x03 \x01(\x0b\x32\x1b.vitrine.v1.LayerDifferenceH\x00\x12(\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x19.vitrine.v1.ComparisonEndH\x00\x42\x07\n\x05\x65vent\"\xcf\x01\n\x10\x43omparisonHeader\x12#\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12#\n\x05other\x18\x02 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12\x0e\n\x06images\x18\x03 \x01(\r\x12\x13\n\x0b\x61re_samples\x18\x04 \x01(\x08\x12\x14\n\x0cthreshold_db\x18\x05 \x01(\x01\x12\x0e\n\x06layers\x18\x06 \x01(\r\x12\x12\n\nonly_first\x18\x07 \x03(\t\x12\x12\n\nonly_other\x18\x08 \x03(\t\"\xd2\x01\n\x0fLayerDifference\x12\r\n\x05layer\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\r\x12\x13\n\x0bother_shape\x18\x03 \x03(\r\x12\x0f\n\x07max_abs\x18\x04 \x01(\x01\x12\x10\n\x08relative\x18\x05 \x01(\x01\x12\x0e\n\x06\x63osine\x18\x06 \x01(\x01\x12\x0f\n\x07sqnr_db\x18\x07 \x01(\x01\x12\x0b\n\x03\x63ka\x18\x08 \x01(\x01\x12\x12\n\ncka_images\x18\t \x01(\r\x12\'\n\x05worst\x18\n \x03(\x0b\x32\x18.vitrine.v1.ChannelRatio\"0\n\x0c\x43hannelRatio\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\r\x12\x0f\n\x07sqnr_db\x18\x02 \x01(\x01\"\xf2\x01\n\rComparisonEnd\x12\x17\n\x0f\x66irst_diverging\x18\x01 \x01(\t\x12\x14\n\x0clargest_drop\x18\x02 \x01(\t\x12\x11\n\tagreement\x18\x03 \x01(\x01\x12\x1c\n\x14max_logit_difference\x18\x04 \x01(\x01\x12\x17\n\x0f\x63ompute_seconds\x18\x05 \x01(\x02\x12\x38\n\x08\x64rops_db\x18\x06 \x03(\x0b\x32&.vitrine.v1.ComparisonEnd.DropsDbEntry\x1a.\n\x0c\x44ropsDbEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"S\n\x14ProfileLayersRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\r\x12\x0c\n\x04runs\x18\x04 \x01(\r\"\xff\x01\n\x15ProfileLayersResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.vitrine.v1.Examinee\x12#\n\x06served\x18\x02 \x01(\x0b\x32\x13.vitrine.v1.Setting\x12%\n\x08measured\x18\x03 \x01(\x0b\x32\x13.vitrine.v1.Setting\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\r\x12\x0c\n\x04runs\x18\x06 \x01(\r\x12\x11\n\tserved_us\x18\x07 \x01(\x01\x12\x0e\n\x06run_us\x18\x08 \x01(\x01\x12\'\n\x06groups\x18\t \x03(\x0b\x32\x17.vitrine.v1.KernelGroup\"\\\n\x0bKernelGroup\x12\x0e\n\x06kernel\x18\x01 \x01(\t\x12\n\n\x02op\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x0f\n\x07mean_us\x18\x04 \x01(\x01\x12\x0e\n\x06layers\x18\x05 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,44 +35,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COMPARISONEND_DROPSDBENTRY']._loaded_options = None
   _globals['_COMPARISONEND_DROPSDBENTRY']._serialized_options = b'8\001'
-  _globals['_DIAGNOSELAYERSREQUEST']._serialized_start=100
-  _globals['_DIAGNOSELAYERSREQUEST']._serialized_end=275
-  _globals['_DIAGNOSISEVENT']._serialized_start=278
-  _globals['_DIAGNOSISEVENT']._serialized_end=475
-  _globals['_EXAMINEE']._serialized_start=477
-  _globals['_EXAMINEE']._serialized_end=552
-  _globals['_DIAGNOSISHEADER']._serialized_start=555
-  _globals['_DIAGNOSISHEADER']._serialized_end=686
-  _globals['_PROGRESS']._serialized_start=688
-  _globals['_PROGRESS']._serialized_end=727
-  _globals['_LAYERHEALTH']._serialized_start=730
-  _globals['_LAYERHEALTH']._serialized_end=982
-  _globals['_DRIFT']._serialized_start=984
-  _globals['_DRIFT']._serialized_end=1092
-  _globals['_CHANNELDRIFT']._serialized_start=1094
-  _globals['_CHANNELDRIFT']._serialized_end=1150
-  _globals['_DIAGNOSISEND']._serialized_start=1152
-  _globals['_DIAGNOSISEND']._serialized_end=1231
-  _globals['_COMPAREVERSIONSREQUEST']._serialized_start=1234
-  _globals['_COMPAREVERSIONSREQUEST']._serialized_end=1492
-  _globals['_COMPARISONEVENT']._serialized_start=1495
-  _globals['_COMPARISONEVENT']._serialized_end=1699
-  _globals['_COMPARISONHEADER']._serialized_start=1702
-  _globals['_COMPARISONHEADER']._serialized_end=1909
-  _globals['_LAYERDIFFERENCE']._serialized_start=1912
-  _globals['_LAYERDIFFERENCE']._serialized_end=2122
-  _globals['_CHANNELRATIO']._serialized_start=2124
-  _globals['_CHANNELRATIO']._serialized_end=2172
-  _globals['_COMPARISONEND']._serialized_start=2175
-  _globals['_COMPARISONEND']._serialized_end=2417
-  _globals['_COMPARISONEND_DROPSDBENTRY']._serialized_start=2371
-  _globals['_COMPARISONEND_DROPSDBENTRY']._serialized_end=2417
-  _globals['_PROFILELAYERSREQUEST']._serialized_start=2419
-  _globals['_PROFILELAYERSREQUEST']._serialized_end=2502
-  _globals['_PROFILELAYERSRESPONSE']._serialized_start=2505
-  _globals['_PROFILELAYERSRESPONSE']._serialized_end=2908
-  _globals['_PROFILELAYERSRESPONSE_SETTING']._serialized_start=2806
-  _globals['_PROFILELAYERSRESPONSE_SETTING']._serialized_end=2908
-  _globals['_KERNELGROUP']._serialized_start=2910
-  _globals['_KERNELGROUP']._serialized_end=3002
+  _globals['_DIAGNOSELAYERSREQUEST']._serialized_start=140
+  _globals['_DIAGNOSELAYERSREQUEST']._serialized_end=315
+  _globals['_DIAGNOSISEVENT']._serialized_start=318
+  _globals['_DIAGNOSISEVENT']._serialized_end=515
+  _globals['_EXAMINEE']._serialized_start=517
+  _globals['_EXAMINEE']._serialized_end=592
+  _globals['_DIAGNOSISHEADER']._serialized_start=595
+  _globals['_DIAGNOSISHEADER']._serialized_end=726
+  _globals['_PROGRESS']._serialized_start=728
+  _globals['_PROGRESS']._serialized_end=767
+  _globals['_LAYERHEALTH']._serialized_start=770
+  _globals['_LAYERHEALTH']._serialized_end=1022
+  _globals['_DRIFT']._serialized_start=1024
+  _globals['_DRIFT']._serialized_end=1132
+  _globals['_CHANNELDRIFT']._serialized_start=1134
+  _globals['_CHANNELDRIFT']._serialized_end=1190
+  _globals['_DIAGNOSISEND']._serialized_start=1192
+  _globals['_DIAGNOSISEND']._serialized_end=1271
+  _globals['_COMPAREVERSIONSREQUEST']._serialized_start=1274
+  _globals['_COMPAREVERSIONSREQUEST']._serialized_end=1532
+  _globals['_COMPARISONEVENT']._serialized_start=1535
+  _globals['_COMPARISONEVENT']._serialized_end=1739
+  _globals['_COMPARISONHEADER']._serialized_start=1742
+  _globals['_COMPARISONHEADER']._serialized_end=1949
+  _globals['_LAYERDIFFERENCE']._serialized_start=1952
+  _globals['_LAYERDIFFERENCE']._serialized_end=2162
+  _globals['_CHANNELRATIO']._serialized_start=2164
+  _globals['_CHANNELRATIO']._serialized_end=2212
+  _globals['_COMPARISONEND']._serialized_start=2215
+  _globals['_COMPARISONEND']._serialized_end=2457
+  _globals['_COMPARISONEND_DROPSDBENTRY']._serialized_start=2411
+  _globals['_COMPARISONEND_DROPSDBENTRY']._serialized_end=2457
+  _globals['_PROFILELAYERSREQUEST']._serialized_start=2459
+  _globals['_PROFILELAYERSREQUEST']._serialized_end=2542
+  _globals['_PROFILELAYERSRESPONSE']._serialized_start=2545
+  _globals['_PROFILELAYERSRESPONSE']._serialized_end=2800
+  _globals['_KERNELGROUP']._serialized_start=2802
+  _globals['_KERNELGROUP']._serialized_end=2894
 # @@protoc_insertion_point(module_scope)

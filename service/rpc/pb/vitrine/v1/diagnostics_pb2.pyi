@@ -1,4 +1,5 @@
 from service.rpc.pb.vitrine.v1 import layers_pb2 as _layers_pb2
+from service.rpc.pb.vitrine.v1 import models_pb2 as _models_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -242,19 +243,6 @@ class ProfileLayersRequest(_message.Message):
 
 class ProfileLayersResponse(_message.Message):
     __slots__ = ("model", "served", "measured", "note", "batch", "runs", "served_us", "run_us", "groups")
-    class Setting(_message.Message):
-        __slots__ = ("provider", "precision", "lanes", "intra_op_threads", "batch")
-        PROVIDER_FIELD_NUMBER: _ClassVar[int]
-        PRECISION_FIELD_NUMBER: _ClassVar[int]
-        LANES_FIELD_NUMBER: _ClassVar[int]
-        INTRA_OP_THREADS_FIELD_NUMBER: _ClassVar[int]
-        BATCH_FIELD_NUMBER: _ClassVar[int]
-        provider: str
-        precision: str
-        lanes: int
-        intra_op_threads: int
-        batch: int
-        def __init__(self, provider: _Optional[str] = ..., precision: _Optional[str] = ..., lanes: _Optional[int] = ..., intra_op_threads: _Optional[int] = ..., batch: _Optional[int] = ...) -> None: ...
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SERVED_FIELD_NUMBER: _ClassVar[int]
     MEASURED_FIELD_NUMBER: _ClassVar[int]
@@ -265,15 +253,15 @@ class ProfileLayersResponse(_message.Message):
     RUN_US_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     model: Examinee
-    served: ProfileLayersResponse.Setting
-    measured: ProfileLayersResponse.Setting
+    served: _models_pb2.Setting
+    measured: _models_pb2.Setting
     note: str
     batch: int
     runs: int
     served_us: float
     run_us: float
     groups: _containers.RepeatedCompositeFieldContainer[KernelGroup]
-    def __init__(self, model: _Optional[_Union[Examinee, _Mapping]] = ..., served: _Optional[_Union[ProfileLayersResponse.Setting, _Mapping]] = ..., measured: _Optional[_Union[ProfileLayersResponse.Setting, _Mapping]] = ..., note: _Optional[str] = ..., batch: _Optional[int] = ..., runs: _Optional[int] = ..., served_us: _Optional[float] = ..., run_us: _Optional[float] = ..., groups: _Optional[_Iterable[_Union[KernelGroup, _Mapping]]] = ...) -> None: ...
+    def __init__(self, model: _Optional[_Union[Examinee, _Mapping]] = ..., served: _Optional[_Union[_models_pb2.Setting, _Mapping]] = ..., measured: _Optional[_Union[_models_pb2.Setting, _Mapping]] = ..., note: _Optional[str] = ..., batch: _Optional[int] = ..., runs: _Optional[int] = ..., served_us: _Optional[float] = ..., run_us: _Optional[float] = ..., groups: _Optional[_Iterable[_Union[KernelGroup, _Mapping]]] = ...) -> None: ...
 
 class KernelGroup(_message.Message):
     __slots__ = ("kernel", "op", "provider", "mean_us", "layers")

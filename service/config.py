@@ -72,11 +72,18 @@ class Config(BaseSettings):
         "fsynced", description="jobs are refused where Redis would keep them less well: appendfsync always is fsynced"
     )
 
+    job_root: Path | None = Field(None, description="folder of pictures that jobs may name as file:///PATH")
+    job_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="hosts of https:// pictures of jobs: example.org, *.example.org, example.org:8443"
+    )
+    job_buckets: Annotated[tuple[str, ...], NoDecode] = Field((), description="buckets of s3:// and gs:// pictures")
+    job_private: bool = Field(False, description="let job_hosts have private addresses; never metadata services")  # noqa: FBT003
+
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
 
-    @field_validator("providers", mode="before")
+    @field_validator("providers", "job_hosts", "job_buckets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from service.bootstrap.parts import job_limits, log
+from service.bootstrap.parts import job_limits, log, uri_fetcher
 from service.catalog import Host
 from service.config import Config
 from service.core.errors import Refused
@@ -45,8 +45,11 @@ def embedded_jobs(
         return EmbeddedJobs(refuse, lambda _key, _engine, lanes: lanes)
     valkey = PrivateValkey(config.data_dir, log.warning)
     server = redis_url.parse(valkey.url, Keys().tag)
-    work = RedisWork(server, emit)
+    fetcher = uri_fetcher(config)
+    work = RedisWork(server, emit, fetch=fetcher)
     jobs = RedisJobs(server, resolve, job_limits(config))
-    return EmbeddedJobs(
-        lambda: jobs, lambda key, engine, lanes: Fed(lanes, Feeder(key, engine, work, queue)), [valkey, work, jobs]
-    )
+
+    def feed(key: ModelKey, engine: Engine, lanes: Host) -> Host:
+        return Fed(lanes, Feeder(key, engine, work, queue))
+
+    return EmbeddedJobs(lambda: jobs, feed, [valkey, fetcher, work, jobs])

@@ -13,6 +13,8 @@ from service.core.admission import QueueLimits
 from service.core.events import Emit, Event
 from service.core.image import Limits
 from service.core.jobs import Durability, JobLimits
+from service.core.uris import UriRules
+from service.remote.fetcher import UriFetcher
 from service.telemetry.logs import log_event
 from service.telemetry.metrics import Metrics
 
@@ -45,6 +47,13 @@ def job_limits(config: Config) -> JobLimits:
     """What may be kept of jobs, and how well at least."""
     least = {"fsynced": Durability.FSYNCED, "written": Durability.WRITTEN, "any": Durability.UNVERIFIED}
     return JobLimits(max_bytes=config.job_bytes, least=least[config.job_durability])
+
+
+def uri_fetcher(config: Config) -> UriFetcher:
+    """What brings the pictures that items of jobs only point to."""
+    root = str(config.job_root) if config.job_root else ""
+    rules = UriRules(root, config.job_hosts, config.job_buckets, config.job_private)
+    return UriFetcher(rules, config.max_image_bytes)
 
 
 def grpc_settings(config: Config) -> GrpcSettings:

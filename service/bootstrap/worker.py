@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from service.bootstrap.engines import opener
-from service.bootstrap.parts import VERSION, image_limits, log, observed
+from service.bootstrap.parts import VERSION, image_limits, log, observed, uri_fetcher
 from service.bootstrap.redis_server import redis_server, vet
 from service.catalog import Catalog
 from service.config import WorkerConfig, host_and_port
@@ -49,12 +51,13 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
         return (False, work.away) if work.away else catalog.ready()
 
     watchdog = Watchdog(Patience(config.stuck_factor, config.stuck_s))
-    work = RedisWork(server, emit, worker=incarnation.name)
+    fetcher = uri_fetcher(config)
+    work = RedisWork(server, emit, worker=incarnation.name, fetch=fetcher)
     catalog = Catalog(store, opener(config, store), host, emit, keep=config.keep_versions)
     app = create_app(VERSION, catalog, ready, metrics.render)
     emit(WorkerStarted(incarnation.restarts))
     return Working(
-        work,
+        _both(fetcher, work),
         catalog,
         HttpServer(app, *host_and_port(config.http), incarnation.listening),
         prepare=partial(vet, server),
@@ -63,6 +66,14 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
         grace_s=config.grace_s,
         warn=log.warning,
     )
+
+
+@asynccontextmanager
+async def _both(
+    first: AbstractAsyncContextManager[object], second: AbstractAsyncContextManager[object]
+) -> AsyncIterator[None]:
+    async with first, second:
+        yield
 
 
 def _batch_s(tuning: Tuning) -> float:

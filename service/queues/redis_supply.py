@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from service.core.errors import BadImage, EngineFailed, InvalidInput, ServiceError
 from service.core.jobs import Item
@@ -52,7 +53,7 @@ class Supply:
             else:
                 fetch = asyncio.create_task(self._fetch(held, item))
                 self._fetches.add(fetch)
-                fetch.add_done_callback(self._fetches.discard)
+                fetch.add_done_callback(partial(self._fetched, held))
 
     async def take(self, work: Work, priority: Priority) -> tuple[Held, Item | None]:
         """Hold one delivery, and tell what it refers to; a picture that must be fetched is for `fill` to bring."""
@@ -77,6 +78,12 @@ class Supply:
     async def _fetch(self, held: Held, item: Item | None) -> None:
         if await self.fill(held, item):
             self._post.shelf.shelve(held)
+
+    def _fetched(self, held: Held, fetch: asyncio.Task[None]) -> None:
+        """Whatever a library has raised fails this item, and holds up no other."""
+        self._fetches.discard(fetch)
+        if not fetch.cancelled() and (error := fetch.exception()) is not None:
+            self._failed(held, EngineFailed(f"the picture could not be fetched: {error}"))
         self._stir()
 
     async def _picture(self, item: Item | None) -> bytes:

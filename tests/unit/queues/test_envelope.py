@@ -34,7 +34,8 @@ ANSWER = Answer(
 def fields(**changes: bytes) -> list[bytes]:
     """An entry as Redis returns it."""
     request = Request("ß", ModelKey("digits", 7), b"image", Options(3, 0.1, logits=True, pixels=True))
-    values = {"v": b"1", "i": b"token", "d": b"5", "r": b"fe", "s": b"5", "p": envelope.params(request.id, request.options), "x": b"image"}
+    options = envelope.params(request.id, request.options)
+    values = {"v": b"1", "i": b"token", "d": b"5", "r": b"fe", "s": b"5", "p": options, "x": b"image"}
     return [part for name, value in {**values, **changes}.items() for part in (name.encode(), value)]
 
 

@@ -1,0 +1,1 @@
+"""Pictures that items of jobs only point to: fetched by workers, off their lanes, within the rules of the operator."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 from google.protobuf.message import Message
 
+from service.api.asker import who
 from service.api.deadline import deadline_of
 from service.api.guard import Context, guarded
 from service.core.errors import Refused
@@ -41,21 +42,21 @@ class DiagnosticsMethods:
         """Each layer's health as soon as it is known; when the caller leaves, the rest is not computed."""
         asked = to_diagnose_request(request, deadline_of(context))
         await self._send(self._examiner.diagnose(asked), from_diagnosis, context)
-        _log.info("diagnosis", peer=context.peer(), model=request.model, pictures=len(request.pictures))
+        _log.info("diagnosis", who=who(context), model=request.model, pictures=len(request.pictures))
 
     @guarded
     async def CompareVersions(self, request: pb.CompareVersionsRequest, context: Context) -> None:
         """Each layer's difference as soon as it is known; when the caller leaves, the rest is not computed."""
         asked = to_compare_request(request, deadline_of(context))
         await self._send(self._examiner.compare(asked), from_comparison, context)
-        _log.info("comparison", peer=context.peer(), model=request.model, other=request.other or request.model)
+        _log.info("comparison", who=who(context), model=request.model, other=request.other or request.model)
 
     @guarded
     async def ProfileLayers(self, request: pb.ProfileLayersRequest, context: Context) -> pb.ProfileLayersResponse:
         """Times per kernel, and the layers in each."""
         asked = to_profile_request(request, deadline_of(context))
-        found = await self._desk.run(lambda: self._examiner.profile(asked))
-        _log.info("profile", peer=context.peer(), model=request.model, runs=found.runs)
+        found = await self._desk.run(lambda: self._examiner.profile(asked), who(context))
+        _log.info("profile", who=who(context), model=request.model, runs=found.runs)
         return from_latency(found)
 
     @property
@@ -65,6 +66,6 @@ class DiagnosticsMethods:
         return self._health
 
     async def _send(self, events: Iterator[Event], message: Callable[[Event], Message], context: Context) -> None:
-        async with aclosing(self._desk.stream(events)) as stream:
+        async with aclosing(self._desk.stream(events, who(context))) as stream:
             async for event in stream:
                 await self._write(context, message(event))

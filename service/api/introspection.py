@@ -8,6 +8,7 @@ from contextlib import aclosing
 import structlog
 from google.protobuf.message import Message
 
+from service.api.asker import who
 from service.api.deadline import deadline_of
 from service.api.diagnostics import DiagnosticsMethods
 from service.api.guard import Context, guarded
@@ -15,7 +16,7 @@ from service.core.attribution import AttributionProgress
 from service.core.errors import TooLate
 from service.core.introspection import Chunk, LayerHeader
 from service.core.use_cases import Diagnosing, Introspecting
-from service.introspect.desk import Desk
+from service.introspect.desk import Desk, named
 from service.rpc import attribution_events
 from service.rpc.attribution import to_request
 from service.rpc.introspection import to_maps_request, to_selector, to_unit_request
@@ -46,33 +47,37 @@ class IntrospectionServicer(DiagnosticsMethods, introspection_pb2_grpc.Introspec
         self._desk.close()
 
     @guarded
-    async def ListLayers(self, request: pb.ListLayersRequest, _context: Context) -> pb.ListLayersResponse:
+    async def ListLayers(self, request: pb.ListLayersRequest, context: Context) -> pb.ListLayersResponse:
         """The chosen layers."""
         check_name(request.model)
         selector = to_selector(request.layers)
-        listing = await self._desk.run(lambda: self._inside.layers(request.model, request.version, selector))
+        asker = who(context)
+        listing = await self._desk.run(lambda: self._inside.layers(request.model, request.version, selector), asker)
+        _log.info("layers", who=asker, model=str(listing.key), layers=len(listing.layers))
         return from_listing(listing)
 
     @guarded
     async def GetFeatureMaps(self, request: pb.GetFeatureMapsRequest, context: Context) -> None:
         """Events as they are computed; when the caller leaves, the rest is not."""
         events = self._inside.maps(to_maps_request(request, deadline_of(context)))
-        layers, sent_bytes = 0, 0
+        asker = who(context)
+        layers, sent_bytes = list[str](), 0
         try:
-            async with aclosing(self._desk.stream(events)) as stream:
+            async with aclosing(self._desk.stream(events, asker)) as stream:
                 async for event in stream:
                     await self._write(context, from_event(event))
-                    layers += isinstance(event, LayerHeader)
+                    layers += [event.layer.id] if isinstance(event, LayerHeader) else []
                     sent_bytes += len(event.data) if isinstance(event, Chunk) else 0
         finally:
-            _log.info("feature maps", peer=context.peer(), model=request.model, layers=layers, sent_bytes=sent_bytes)
+            _log.info("feature maps", who=asker, model=request.model, **named(layers), sent_bytes=sent_bytes)
 
     @guarded
     async def ExplainUnit(self, request: pb.ExplainUnitRequest, context: Context) -> pb.ExplainUnitResponse:
         """Every factor behind one value."""
         asked = to_unit_request(request, deadline_of(context))
-        answer = await self._desk.run(lambda: self._inside.unit(asked))
-        _log.info("unit", peer=context.peer(), model=request.model, layer=request.layer, place=asked.place)
+        asker = who(context)
+        answer = await self._desk.run(lambda: self._inside.unit(asked), asker)
+        _log.info("unit", who=asker, model=str(answer.key), layer=request.layer, place=asked.place)
         return from_unit(answer)
 
     @guarded
@@ -81,12 +86,12 @@ class IntrospectionServicer(DiagnosticsMethods, introspection_pb2_grpc.Introspec
         asked = to_request(request, deadline_of(context))
         runs = 0
         try:
-            async with aclosing(self._desk.stream(self._inside.attribution(asked))) as stream:
+            async with aclosing(self._desk.stream(self._inside.attribution(asked), who(context))) as stream:
                 async for event in stream:
                     await self._write(context, attribution_events.from_event(event))
                     runs = event.done if isinstance(event, AttributionProgress) else runs
         finally:
-            _log.info("attribution", peer=context.peer(), model=request.model, method=asked.method.value, runs=runs)
+            _log.info("attribution", who=who(context), model=request.model, method=asked.method.value, runs=runs)
 
     async def _write(self, context: Context, event: Message) -> None:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service.api.introspection import IntrospectionServicer
 from service.bootstrap.parts import VERSION
 from service.config import Config, host_and_port
+from service.core.allowance import Allowance
 from service.core.use_cases import Classifying, ClassifyingAll, Diagnosing, Introspecting, ModelCatalog
 from service.introspect.desk import Desk
 from service.oip.inference import About, OpenInference
@@ -31,7 +32,8 @@ class Glass:
 
 def glass(config: Config, inside: Introspecting, health: Diagnosing) -> Glass:
     """The ways into `inside`, and to examine it."""
-    desk = Desk()
+    allowance = Allowance(config.introspection_per_minute)
+    desk = Desk(config.introspection_threads, config.introspection_waiting, allowance)
     twin = IntrospectionTwin(inside, desk, config.max_image_bytes)
     return Glass(IntrospectionServicer(inside, desk, health=health), twin, TappedLayers(inside, desk))
 

@@ -29,5 +29,5 @@ def introspector(config: Config, subject: Callable[[str, int], Subject]) -> Intr
         TapSessions(config.tap_bytes),
         pictures=PictureStore(config.picture_bytes, config.picture_ttl_s, time.monotonic),
         limits=image_limits(config),
-        budget=Budget(),
+        budget=Budget(config.introspection_answer_bytes, config.introspection_tensor_bytes),
     )

@@ -6,11 +6,13 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from service.core.allowance import Allowance
 from service.core.errors import Overloaded, Reason
 
 Result = TypeVar("Result")
@@ -19,32 +21,42 @@ Event = TypeVar("Event")
 #: Added to the threads' niceness: a busy core gives them about a tenth of what a lane gets.
 NICENESS = 10
 _RETRY_AFTER_S = 1.0
+_NAMED = 8
 
 
 class Desk:
     """Runs what blocks, `threads` calls at a time; up to `max_waiting` more wait, others are told to come again.
 
-    On Linux its threads have a lower priority than the lanes. To be used on one event loop.
+    A caller that is named may ask no more often than the `allowance` says. On Linux the threads have a lower priority
+    than the lanes. To be used on one event loop.
     """
 
-    def __init__(self, threads: int = 2, max_waiting: int = 8) -> None:
+    def __init__(
+        self,
+        threads: int = 2,
+        max_waiting: int = 8,
+        allowance: Allowance | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pool = ThreadPoolExecutor(threads, "introspect", initializer=_step_back)
         self._free = asyncio.Semaphore(threads)
         self._limit = threads + max_waiting
         self._admitted = 0
+        self._allowance = allowance
+        self._now = now
 
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns or raises. Raises `Overloaded` when too many wait."""
-        async with self._place():
+    async def run(self, work: Callable[[], Result], who: str = "") -> Result:
+        """What `work` returns or raises. Raises `Overloaded` when too many wait, or `who` asks too often."""
+        async with self._place(who):
             return await self._step(work)
 
-    async def stream(self, events: Iterator[Event]) -> AsyncGenerator[Event, None]:
+    async def stream(self, events: Iterator[Event], who: str = "") -> AsyncGenerator[Event, None]:
         """The events, each computed when the last one was taken, so that whoever leaves stops the rest.
 
-        The place is taken for the whole stream. Raises `Overloaded` when too many wait.
+        The place is taken for the whole stream. Raises `Overloaded` like `run`.
         """
         nothing = object()
-        async with self._place():
+        async with self._place(who):
             while (event := await self._step(lambda: next(events, nothing))) is not nothing:
                 yield event  # type: ignore[misc]  # `nothing` was sorted out
 
@@ -53,7 +65,8 @@ class Desk:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self, who: str) -> AsyncIterator[None]:
+        self._check(who)
         if self._admitted >= self._limit:
             message = f"introspection: {self._limit} requests are being answered or waiting"
             raise Overloaded(Reason.FULL, message, _RETRY_AFTER_S)
@@ -64,6 +77,15 @@ class Desk:
         finally:
             self._admitted -= 1
 
+    def _check(self, who: str) -> None:
+        """Raise `Overloaded` for a caller that asks too often; one without a name is the server itself."""
+        if not who or self._allowance is None:
+            return
+        wait_s = self._allowance.take(who, self._now())
+        if wait_s:
+            message = f"introspection: {who} asks more than {self._allowance.per_minute} times a minute"
+            raise Overloaded(Reason.FULL, message, wait_s)
+
     async def _step(self, work: Callable[[], Result]) -> Result:
         """Work on a thread. A caller that leaves waits for it: the place is free only when the thread is."""
         done = asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -72,6 +94,11 @@ class Desk:
         except asyncio.CancelledError:
             await asyncio.gather(asyncio.shield(done), return_exceptions=True)
             raise
+
+
+def named(layers: Sequence[str]) -> dict[str, object]:
+    """Layers as a log line holds them: how many, and the names of the first."""
+    return {"layers": len(layers), "names": [*layers[:_NAMED], *(["..."] if len(layers) > _NAMED else [])]}
 
 
 def _step_back() -> None:

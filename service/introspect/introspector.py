@@ -43,7 +43,7 @@ class Budget:
     """
 
     max_answer_bytes: int = 256 << 20
-    max_tapped_bytes: int = 64 << 20
+    max_tapped_bytes: int = 128 << 20
     max_pictures: int = 64
     max_graphs: int = 4
     max_runs: int = 20_000

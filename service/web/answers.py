@@ -20,6 +20,11 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "private, no-cache"
 
 
+def who(request: Request) -> str:
+    """Who asks, for limits and logs: the address, until requests carry names."""
+    return request.client.host if request.client else "unknown"
+
+
 async def picture_of(request: Request, max_bytes: int) -> bytes:
     """The body, of which no more than `max_bytes` are ever held; raises `HTTPException` 413 for a longer one."""
     body = bytearray()

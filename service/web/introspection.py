@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -15,9 +16,9 @@ from service.core.errors import InvalidInput
 from service.core.introspection import Chunk, LayerHeader, MapsEvent, MapsRequest, Picture, UnitRequest
 from service.core.layers import Selector
 from service.core.use_cases import Introspecting
-from service.introspect.desk import Desk
+from service.introspect.desk import Desk, named
 from service.rpc.introspection_answers import from_event, from_listing, from_unit
-from service.web.answers import Cached, as_json, of_message, picture_of
+from service.web.answers import Cached, as_json, of_message, picture_of, who
 from service.web.operations import MODEL, Operation
 from service.web.queries import FORMS, LayersQuery, MapsQuery, Query, UnitQuery
 
@@ -25,6 +26,8 @@ from service.web.queries import FORMS, LayersQuery, MapsQuery, Query, UnitQuery
 TIMEOUT_S = 60.0
 #: One answer is held in memory as a whole.
 MAX_ANSWER_BYTES = 64 << 20
+
+_log = structlog.get_logger("vitrine.introspection")
 
 _MEDIA = {"png": "image/png", "npy": "application/octet-stream", "bin": "application/octet-stream"}
 _LAYER = {"description": "id of the layer", "schema": {"type": "string"}}
@@ -62,14 +65,18 @@ class IntrospectionTwin:
     async def keep(self, request: Request) -> Response:
         """Keep a picture; its id is what later questions name it by."""
         image = await picture_of(request, self._max_image_bytes)
-        kept = await self._desk.run(lambda: self._inside.keep(image))
+        asker = who(request)
+        kept = await self._desk.run(lambda: self._inside.keep(image), asker)
+        _log.info("picture kept", who=asker, received_bytes=len(image))
         return JSONResponse({"id": kept, "bytes": len(image)}, 201)
 
     async def layers(self, request: Request) -> Response:
         """The chosen layers."""
         query = LayersQuery.of(request)
         model: str = request.path_params["model"]
-        listing = await self._desk.run(lambda: self._inside.layers(model, query.version, query.selector()))
+        asker = who(request)
+        listing = await self._desk.run(lambda: self._inside.layers(model, query.version, query.selector()), asker)
+        _log.info("layers", who=asker, model=str(listing.key), layers=len(listing.layers))
         cached = Cached.of(request, query, listing.digest)
         answer = cached.unchanged(request) or of_message(from_listing(listing))
         answer.headers.update(cached.headers)
@@ -84,8 +91,11 @@ class IntrospectionTwin:
         cached = await self._cached(request, query, asked.layers)
         if unchanged := cached.unchanged(request):
             return unchanged
-        events = await self._desk.run(lambda: list(self._inside.maps(asked)))
+        asker = who(request)
+        events = await self._desk.run(lambda: list(self._inside.maps(asked)), asker)
         answer = _described(events) if form == "json" else _data(events, query, form)
+        sent_bytes = len(answer.body)
+        _log.info("feature maps", who=asker, model=asked.model, **named(asked.layers.include), sent_bytes=sent_bytes)
         answer.headers.update(cached.headers)
         return answer
 
@@ -100,7 +110,9 @@ class IntrospectionTwin:
         asked = UnitRequest(
             request.path_params["model"], query.version, Picture(id=query.image), query.layer, place, deadline
         )
-        answer = of_message(from_unit(await self._desk.run(lambda: self._inside.unit(asked))))
+        asker = who(request)
+        answer = of_message(from_unit(await self._desk.run(lambda: self._inside.unit(asked), asker)))
+        _log.info("unit", who=asker, model=asked.model, layer=query.layer, place=place)
         answer.headers.update(cached.headers)
         return answer
 

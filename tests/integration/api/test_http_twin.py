@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
 from service.core.errors import Overloaded, Reason
 from service.introspect.desk import Desk
@@ -247,3 +248,18 @@ async def test_everything_is_described(http: httpx.AsyncClient) -> None:
     assert named["image"]["schema"] == {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     assert named["key"]["schema"]["enum"] == ["mean", "max", "l2", "std", "contribution"]
     assert (named["layer"]["in"], named["form"]["schema"]) == ("path", {"enum": ["png", "npy", "bin", "json"]})
+
+
+async def test_every_question_is_logged(http: httpx.AsyncClient) -> None:
+    """Who asked, which model, which layer, how many bytes went out."""
+    with capture_logs() as lines:
+        image = await nine(http)
+        await http.get("/v1/models/guide/features/conv.bin", params={"image": image})
+        await http.get("/v1/models/guide/explain", params={"image": image, "layer": "conv"})
+
+    assert [(line["event"], line["who"], line.get("model")) for line in lines] == [
+        ("picture kept", "127.0.0.1", None),
+        ("feature maps", "127.0.0.1", "guide"),
+        ("unit", "127.0.0.1", "guide"),
+    ]
+    assert (lines[1]["names"], lines[1]["sent_bytes"]) == (["conv"], 16)

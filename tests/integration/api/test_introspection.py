@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator, Iterator
 import grpc
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from service.api.introspection import IntrospectionServicer
+from service.core.allowance import Allowance
 from service.core.errors import Overloaded
 from service.introspect.desk import NICENESS, Desk
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
@@ -377,3 +379,37 @@ async def test_a_caller_that_reads_nothing_loses_its_place() -> None:
 async def _drain(call: grpc.aio.UnaryStreamCall[pb.GetFeatureMapsRequest, pb.FeatureMapsEvent]) -> None:
     while await call.read() is not grpc.aio.EOF:
         pass
+
+
+async def test_whoever_asks_too_often_is_told_when_to_come_again() -> None:
+    """The others, and the server itself, are not held up."""
+    desk = Desk(threads=1, allowance=Allowance(per_minute=6), now=lambda: 0.0)
+    assert await desk.run(lambda: 1, "a") == 1
+
+    with pytest.raises(Overloaded, match="introspection: a asks more than 6 times a minute") as caught:
+        await desk.run(lambda: 2, "a")
+
+    assert caught.value.retry_after_s == 10
+    assert [await desk.run(lambda: 3, "b"), await desk.run(lambda: 4), await desk.run(lambda: 5)] == [3, 4, 5]
+    desk.close()
+
+
+async def test_every_question_is_logged(stub: IntrospectionStub) -> None:
+    """Who asked, which model, which layers, how many bytes went out; also when it was refused on the way."""
+    maps = pb.GetFeatureMapsRequest(
+        model="guide", pictures=[guide_picture()], encoding=pb.Encoding(kind=pb.Encoding.KIND_FLOAT32)
+    )
+    with capture_logs() as lines:
+        await stub.ListLayers(pb.ListLayersRequest(model="guide"))
+        await _drain(stub.GetFeatureMaps(maps))
+        await stub.ExplainUnit(pb.ExplainUnitRequest(model="guide", picture=guide_picture(), layer="conv", y=1))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await _drain(stub.GetFeatureMaps(pb.GetFeatureMapsRequest(model="guide", pictures=[pb.Picture(id="5f")])))
+
+    known, shown = {"who": "ipv4:127.0.0.1", "log_level": "info"}, {"layers": 2, "names": ["conv", "flatten"]}
+    assert lines == [
+        {**known, "event": "layers", "model": "guide:1", "layers": 2},
+        {**known, **shown, "event": "feature maps", "model": "guide", "sent_bytes": 32},
+        {**known, "event": "unit", "model": "guide:1", "layer": "conv", "place": (0, 1, 0)},
+        {**known, "event": "feature maps", "model": "guide", "layers": 0, "names": [], "sent_bytes": 0},
+    ]

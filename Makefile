@@ -25,6 +25,15 @@ $(BIN)/python:
 	$(PIP) --editable '.[$(RUNTIME),train,photos,develop]'
 	@touch $@
 
+# Stock clients of the Open Inference Protocol beside our SDK, apart from the developers' tools, which they clash with.
+.venv-clients/.done: pyproject.toml deploy/constraints-clients.txt
+	$(PYTHON) -m venv .venv-clients
+	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-clients/bin/python -m pip install --quiet --quiet \
+		--constraint deploy/constraints-clients.txt 'tritonclient[grpc,http]' kserve --editable .
+	@touch $@
+
+clients: .venv-clients/.done ## install tritonclient and kserve for the tests that speak with them
+
 setup: .venv/.develop ## install everything a developer needs
 
 run: .venv/.serve ## serve the shipped models, classify a few real pictures, and keep serving
@@ -38,7 +47,7 @@ lint: setup ## ruff, mypy --strict, import-linter, and whether generated code is
 	$(MAKE) --no-print-directory proto
 	git diff --exit-code -- service/rpc/pb
 
-test: lint ## everything that must hold: lint, then all tests with coverage
+test: lint clients ## everything that must hold: lint, then all tests with coverage
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='service/core/*' --fail-under=100
 
@@ -68,6 +77,6 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 	BIN=$(BIN) deploy/run.sh efficientnet-lite0 runs/photographs --models runs/models
 
 clean: ## remove what the targets made, but not runs/ and data/
-	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf .venv .venv-clients *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup run lint test chaos bench proto train-digits photos clean
+.PHONY: help setup clients run lint test chaos bench proto train-digits photos clean

@@ -62,11 +62,6 @@ class Config(BaseSettings):
     max_stream_in_flight: Positive = Field(256, description="unanswered pictures of one ClassifyStream call")
 
     introspection: bool = Field(True, description="answer what models saw, layer by layer (vitrine.v1.Introspection)")  # noqa: FBT003
-    introspection_threads: Positive = Field(2, description="questions about the inside that are worked on at once")
-    introspection_waiting: int = Field(8, ge=0, description="more of them that may wait")
-    introspection_per_minute: Positive = Field(1200, description="questions of one caller in a minute")
-    introspection_answer_bytes: Positive = Field(256 * MIB, description="bytes of one answer")
-    introspection_tensor_bytes: Positive = Field(128 * MIB, description="bytes of tensors that one question holds")
     tap_bytes: Positive = Field(64 * MIB, description="bytes of the cut models that introspection keeps open")
     picture_bytes: Positive = Field(64 * MIB, description="bytes of the pictures that introspection keeps by id")
     picture_ttl_s: float = Field(600.0, gt=0, description="seconds that such a picture is kept after its last use")
@@ -83,6 +78,12 @@ class Config(BaseSettings):
     )
     job_buckets: Annotated[tuple[str, ...], NoDecode] = Field((), description="buckets of s3:// and gs:// pictures")
     job_private: bool = Field(False, description="let job_hosts have private addresses; never metadata services")  # noqa: FBT003
+
+    keepalive_s: float = Field(60.0, gt=0, description="seconds after which a silent gRPC client is pinged")
+    max_connection_age_s: float = Field(
+        0.0, ge=0, description="seconds after which a gRPC client is asked to connect anew, to be balanced; 0: never"
+    )
+    max_connection_grace_s: float = Field(300.0, ge=0, description="seconds that its calls in flight may take then")
 
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")

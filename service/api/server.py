@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from service.api.classifier import Bounds, ClassifierServicer
+from service.api.health import NOT_SERVING, SERVING, Health
 from service.api.introspection import IntrospectionServicer
 from service.api.jobs import JobsServicer
 from service.api.models import ModelsServicer
@@ -39,11 +40,19 @@ OVERALL = health.OVERALL_HEALTH
 
 @dataclass(frozen=True, slots=True)
 class GrpcSettings:
-    """Where to listen, and how much one message or call may hold. `address` is HOST:PORT, port 0 for any free one."""
+    """Where to listen, and how much one message or call may hold. `address` is HOST:PORT, port 0 for any free one.
+
+    A client that is silent for `keepalive_s` is pinged, and given up when it does not answer. Connections older than
+    `max_connection_age_s` are asked to come again, so that load balancers can spread them; what they have in flight may
+    take `max_connection_grace_s` more. 0 lets them stay.
+    """
 
     address: str = "127.0.0.1:50051"
     max_message_bytes: int = 64 * 1024 * 1024
     bounds: Bounds = field(default_factory=Bounds)
+    keepalive_s: float = 60.0
+    max_connection_age_s: float = 0.0
+    max_connection_grace_s: float = 300.0
 
 
 class GrpcServer:
@@ -61,7 +70,7 @@ class GrpcServer:
         standard: OpenInferenceServicer | None = None,
     ) -> None:
         self._settings = settings
-        self._health = health.aio.HealthServicer()
+        self._health = Health(catalog)
         self._classifier = ClassifierServicer(inside, emit, settings.bounds)
         self._models = ModelsServicer(catalog)
         self._introspection = introspection
@@ -102,12 +111,13 @@ class GrpcServer:
 
     async def set_serving(self, *, serving: bool) -> None:
         """Tell health checks whether pictures may be sent. `Models` answers as soon as the server listens."""
-        state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        state = SERVING if serving else NOT_SERVING
+        await self._health.follow()
         await self._health.set(OVERALL, state)
         await self._health.set(CLASSIFIER, state)
         if self._standard:
             await self._health.set(OPEN_INFERENCE, state)
-        await self._health.set(MODELS, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.set(MODELS, SERVING)
 
     async def stop(self, grace_s: float) -> None:
         """Say "not serving", take no new calls, wait up to `grace_s` seconds for those in flight, cancel the rest."""
@@ -124,12 +134,19 @@ class GrpcServer:
 
 
 def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
+    age_ms, grace_ms = (int(each * 1000) for each in (settings.max_connection_age_s, settings.max_connection_grace_s))
+    ageing = [("grpc.max_connection_age_ms", age_ms), ("grpc.max_connection_age_grace_ms", grace_ms)] if age_ms else []
     return [
+        *ageing,
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         # Two servers on one port would share its connections at random, so the second one shall fail instead.
         ("grpc.so_reuseport", 0),
-        # Clients behind NAT keep idle connections open by pinging; that is no abuse.
+        # A client that went away without a word is noticed, and its place given free.
+        ("grpc.keepalive_time_ms", int(settings.keepalive_s * 1000)),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        # Clients behind NAT keep idle connections open by pinging; that is no abuse. Those in Go and Java do so every
+        # 10 s at most, where this library's own default would turn them away ("too_many_pings") below 5 minutes.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ]

@@ -59,4 +59,11 @@ def uri_fetcher(config: Config) -> UriFetcher:
 def grpc_settings(config: Config) -> GrpcSettings:
     """The gRPC port and its bounds."""
     bounds = Bounds(config.max_batch_items, config.max_stream_in_flight)
-    return GrpcSettings(config.grpc, config.max_message_bytes, bounds)
+    return GrpcSettings(
+        config.grpc,
+        config.max_message_bytes,
+        bounds,
+        keepalive_s=config.keepalive_s,
+        max_connection_age_s=config.max_connection_age_s,
+        max_connection_grace_s=config.max_connection_grace_s,
+    )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.core.errors import NotReady
+from service.core.errors import NotReady, TooLate
 from service.core.messages import ModelKey, Options
 from service.core.status import ModelStatus
 from service.core.use_cases import ClassifyingAll, ModelCatalog
@@ -48,12 +48,14 @@ class OpenInference:
 
     async def infer(self, request: InferRequest, deadline: float, method: str) -> InferResponse:
         """Answer one request. `deadline` in seconds of the monotonic clock. Raises any `ServiceError`."""
+        if request.timeout_us:
+            deadline = min(deadline, self._now() + request.timeout_us / 1e6)
         status = self.status(request.model, request.version)
         spec, key = describe.ready_spec(status), status.key
         wanted = plan(request.outputs)
         batch = pictures(request.inputs, spec, self._about.max_batch)
-        if request.timeout_us:
-            deadline = min(deadline, self._now() + request.timeout_us / 1e6)
+        if self._now() >= deadline:
+            raise TooLate("deadline: it passed before the request was queued")
         # Every class is answered, so there is nothing to rank: the logits are all that is needed.
         answers = await self._inside.classify_all(
             id=request.id,

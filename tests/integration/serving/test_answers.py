@@ -19,7 +19,7 @@ from service.core.image import Limits, decode
 from service.core.messages import ModelKey
 from service.engine.loading import EnginePolicy, load
 from service.engine.store import ModelStore
-from tests.integration.serving.conftest import PATIENT, ZOO, Serving
+from tests.serving import PATIENT, ZOO, Serving
 
 REQUESTS = 10_000
 MODELS = tuple(ModelStore(ZOO).versions())

@@ -11,7 +11,7 @@ import pytest
 from service.client import AsyncClient
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
 from service.rpc.pb.vitrine.v1.introspection_pb2_grpc import IntrospectionStub
-from tests.integration.serving.conftest import PATIENT, Serving
+from tests.serving import PATIENT, Serving
 
 
 def maps_of(model: str, layer: str, image: bytes) -> pb.GetFeatureMapsRequest:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.integration.serving.conftest import Serving
+from tests.serving import Serving
 
 DIGIT = Path(__file__).parents[3] / "model" / "pictures" / "digits" / "0.png"
 

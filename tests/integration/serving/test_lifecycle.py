@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.client import AsyncClient, Retry
 from service.core.errors import NotReady, ServiceError
-from tests.integration.serving.conftest import PATIENT, Serving
+from tests.serving import PATIENT, Serving
 
 ONCE = Retry(budget_s=0)
 

@@ -11,7 +11,7 @@ import pytest
 
 from service.client import AsyncClient, Retry
 from service.core.errors import NoSuchModel, NotReady, Refused
-from tests.integration.serving.conftest import Serving
+from tests.serving import Serving
 
 ONCE = Retry(budget_s=0)
 

@@ -36,6 +36,21 @@ class Config(BaseSettings):
     redis_password: SecretStr | None = Field(None, description="its password; wins over the one in the URL")
     redis_password_file: Path | None = Field(None, description="file with that password")
 
+    tls_cert: Path | None = Field(None, description="PEM file with the server's certificate chain, for both ports")
+    tls_key: Path | None = Field(None, description="PEM file with its private key")
+    tls_client_ca: Path | None = Field(None, description="PEM file: clients must show a certificate that it signed")
+    tls_client_scopes: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("infer", "jobs"), description="what such clients may do: infer,jobs,debug,admin"
+    )
+    keys: SecretStr | None = Field(None, description="API keys, hashed, as YAML (`vitrine keys new`)")
+    keys_file: Path | None = Field(None, description="file with the API keys, hashed (`vitrine keys new` writes it)")
+    jwt_keys: Path | None = Field(None, description="file with the public keys (JWKS) of who signs tokens")
+    jwt_issuer: str = Field("", description="whose tokens count (claim iss)")
+    jwt_audience: str = Field("", description="for whom they must be made (claim aud)")
+    insecure: bool = Field(
+        default=False, description="listen on a public address even without TLS and without asking who calls"
+    )
+
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("auto",), description="execution providers in order of preference (cuda,openvino,cpu), or auto"
     )
@@ -62,6 +77,11 @@ class Config(BaseSettings):
     max_stream_in_flight: Positive = Field(256, description="unanswered pictures of one ClassifyStream call")
 
     introspection: bool = Field(True, description="answer what models saw, layer by layer (vitrine.v1.Introspection)")  # noqa: FBT003
+    introspection_threads: Positive = Field(2, description="questions about the inside that are worked on at once")
+    introspection_waiting: int = Field(8, ge=0, description="more of them that may wait")
+    introspection_per_minute: Positive = Field(1200, description="questions of one caller in a minute")
+    introspection_answer_bytes: Positive = Field(256 * MIB, description="bytes of one answer")
+    introspection_tensor_bytes: Positive = Field(128 * MIB, description="bytes of tensors that one question holds")
     tap_bytes: Positive = Field(64 * MIB, description="bytes of the cut models that introspection keeps open")
     picture_bytes: Positive = Field(64 * MIB, description="bytes of the pictures that introspection keeps by id")
     picture_ttl_s: float = Field(600.0, gt=0, description="seconds that such a picture is kept after its last use")
@@ -72,18 +92,17 @@ class Config(BaseSettings):
         "fsynced", description="jobs are refused where Redis would keep them less well: appendfsync always is fsynced"
     )
 
+    keepalive_s: float = Field(60.0, gt=0, description="seconds after which a silent gRPC client is pinged")
+    max_connection_age_s: float = Field(
+        0.0, ge=0, description="seconds after which a gRPC client is asked to connect anew, to be balanced; 0: never"
+    )
+    max_connection_grace_s: float = Field(300.0, ge=0, description="seconds that its calls in flight may take then")
     job_root: Path | None = Field(None, description="folder of pictures that jobs may name as file:///PATH")
     job_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="hosts of https:// pictures of jobs: example.org, *.example.org, example.org:8443"
     )
     job_buckets: Annotated[tuple[str, ...], NoDecode] = Field((), description="buckets of s3:// and gs:// pictures")
     job_private: bool = Field(False, description="let job_hosts have private addresses; never metadata services")  # noqa: FBT003
-
-    keepalive_s: float = Field(60.0, gt=0, description="seconds after which a silent gRPC client is pinged")
-    max_connection_age_s: float = Field(
-        0.0, ge=0, description="seconds after which a gRPC client is asked to connect anew, to be balanced; 0: never"
-    )
-    max_connection_grace_s: float = Field(300.0, ge=0, description="seconds that its calls in flight may take then")
 
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from service.client.aio import AsyncClient
 from service.client.blocking import Client
+from service.client.examination import Comparison, Diagnosis
 from service.client.failures import ClientError
 from service.client.feature_maps import FeatureMaps, LayerMaps
 from service.client.retry import Retry
 from service.client.values import Image, ModelInfo, Result
+from service.core.diagnostics import CompareRequest, DiagnoseRequest, LatencyProfile
 from service.core.encodings import Encoding, Kind, Range
 from service.core.errors import ServiceError
 from service.core.introspection import Kernels, MapsRequest, Picture
@@ -20,12 +22,17 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ClientError",
+    "CompareRequest",
+    "Comparison",
+    "DiagnoseRequest",
+    "Diagnosis",
     "Encoding",
     "FeatureMaps",
     "Image",
     "Kernels",
     "Key",
     "Kind",
+    "LatencyProfile",
     "LayerMaps",
     "MapsRequest",
     "ModelInfo",

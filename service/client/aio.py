@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from service.client.caller import MAX_MESSAGE_BYTES
 from service.client.each import each
-from service.client.introspection import AsyncIntrospection
+from service.client.examination import AsyncExamination
 from service.client.jobs import AsyncJobs
 from service.client.retry import Retry
 from service.client.values import Image, ModelInfo, Result, to_info
@@ -27,7 +27,7 @@ from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
 _DEFAULTS = Options()
 
 
-class AsyncClient(AsyncIntrospection):
+class AsyncClient(AsyncExamination):
     """Talks to one Vitrine server; to be made where the event loop runs.
 
     Every call has a deadline of `timeout_s` seconds, retries included, and raises `ServiceError`: what the server

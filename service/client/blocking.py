@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from service.client.blocking_introspection import Introspection
+from service.client.blocking_examination import Examination
 from service.client.values import Image, ModelInfo, Result
 from service.core.messages import Answer, Options
 
 _DEFAULTS = Options()
 
 
-class Client(Introspection):
+class Client(Examination):
     """`AsyncClient`, blocking; may be shared by threads. Arguments and errors are the same."""
 
     def classify(

@@ -105,8 +105,8 @@ class Examined:
         still = np.flatnonzero((self._high - self._low <= 0) & (sums["finite"] == self._per_channel))
         rectifies = is_rectifier(layer)
         at_end = sums["ends"] / self._per_channel
-        # A map of one unit that no two pictures change is as still as a large one; one picture alone proves nothing.
-        told = still if self._per_channel > 1 else still[:0]
+        # One value alone proves nothing; and what only changes shapes has no channels of its own, but single places.
+        told = still[:0] if self._per_channel == 1 or Role.RESHAPE in layer.roles else still
         statistics = self._statistics()
         return LayerHealth(
             layer=layer,

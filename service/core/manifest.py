@@ -14,7 +14,7 @@ MODEL_FILE = "model.onnx"
 #: Real pictures, preprocessed;
 #: `pixels` uint8 [N, height, width, channels] and `logits` float32 [N, classes] of CPU fp32.
 SAMPLES_FILE = "samples.npz"
-#: What layers gave on real pictures at export, for `core.drift`: `images` and `quantiles/<layer>`. Older versions lack it.
+#: What layers gave on real pictures at export, for `core.drift`: `images` and `quantiles/<layer>`; may be missing.
 PROFILE_FILE = "profile.npz"
 
 

@@ -23,6 +23,7 @@ $(BIN)/python:
 .venv/.develop: .venv/.serve
 	$(PIP) torch==2.13.0
 	$(PIP) --editable '.[$(RUNTIME),train,photos,develop]'
+	$(PIP) --no-deps grad-cam
 	@touch $@
 
 # Stock clients of the Open Inference Protocol beside our SDK, apart from the developers' tools, which they clash with.

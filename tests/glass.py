@@ -16,6 +16,7 @@ from service.core.drift import Profile
 from service.core.errors import NoSuchModel
 from service.core.image import Limits
 from service.core.messages import ModelKey
+from service.core.spec import Spec
 from service.core.tuning import Setting, Tuning
 from service.engine.session import OnnxEngine, open_sessions
 from service.engine.taps import TapSessions, TapSource
@@ -31,10 +32,14 @@ TUNING = Tuning(Setting("cpu", "fp32", 1, 1, 4), ())
 @cache
 def subject(name: str) -> Subject:
     """One of the nets, served."""
-    file, spec = nets.exported(name)
+    return serve(*nets.exported(name))
+
+
+def serve(file: bytes, spec: Spec) -> Subject:
+    """Any file, served."""
     digest = hashlib.sha256(file).hexdigest()
     engine = OnnxEngine(spec, digest, TUNING, open_sessions(file, TUNING), ())
-    return Subject(ModelKey(name, 1), engine, TapSource(digest, TUNING.chosen, lambda: file))
+    return Subject(ModelKey(spec.name, 1), engine, TapSource(digest, TUNING.chosen, lambda: file))
 
 
 def served(name: str, version: int) -> Subject:

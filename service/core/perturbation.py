@@ -97,7 +97,7 @@ def filled(pixels: Pixels, fill: Fill) -> Pixels:
             return blurred(pixels)
         case Fill.BLACK:
             return np.zeros_like(pixels)
-        case Fill.WHITE:
+        case _:  # WHITE
             return np.full_like(pixels, 255)
 
 

@@ -19,6 +19,7 @@ from service.api.introspection import IntrospectionServicer
 from service.core.allowance import Allowance
 from service.core.errors import Overloaded
 from service.introspect.desk import NICENESS, Desk
+from service.rpc.pb.vitrine.v1 import attribution_pb2
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
 from service.rpc.pb.vitrine.v1.introspection_pb2_grpc import IntrospectionStub, add_IntrospectionServicer_to_server
 from tests import glass
@@ -413,3 +414,54 @@ async def test_every_question_is_logged(stub: IntrospectionStub) -> None:
         {**known, "event": "unit", "model": "guide:1", "layer": "conv", "place": (0, 1, 0)},
         {**known, "event": "feature maps", "model": "guide", "layers": 0, "names": [], "sent_bytes": 0},
     ]
+
+
+async def test_evidence_arrives_with_its_progress(stub: IntrospectionStub) -> None:
+    """What was chosen and why, what is done, and a map that adds up to the logit."""
+    request = attribution_pb2.AttributeRequest(
+        model="residual",
+        picture=picture(),
+        target=attribution_pb2.ClassRef(label="b"),
+        overlay=attribution_pb2.OverlayOptions(),
+    )
+
+    header, progress, result = [event async for event in stub.Attribute(request)]
+
+    assert header.header.method == attribution_pb2.ATTRIBUTION_METHOD_CAM
+    assert header.header.reason == "the head is global average pooling and one dense layer"
+    assert (header.header.target, list(header.header.labels), header.header.runs) == (1, ["b"], 1)
+    assert progress.progress.done == 1
+    found = result.result
+    values = np.frombuffer(found.map.values, "<f4")
+    assert values.size == found.map.height * found.map.width == 90
+    assert values.sum() + found.bias == pytest.approx(found.score, abs=1e-4)
+    assert found.overlay.png.startswith(b"\x89PNG")
+
+
+async def test_who_leaves_stops_the_masks(stub: IntrospectionStub, desk: Desk) -> None:
+    """The place at the desk is free for the next one long before all masks would have been tried."""
+    request = attribution_pb2.AttributeRequest(
+        model="residual",
+        picture=picture(),
+        method=attribution_pb2.ATTRIBUTION_METHOD_RISE,
+        rise=attribution_pb2.Rise(masks=19_000),
+    )
+    call = stub.Attribute(request)
+    events = [await call.read() for _ in range(3)]
+    call.cancel()
+
+    async with asyncio.timeout(30):
+        while desk._admitted:
+            await asyncio.sleep(0)
+    assert events[-1].progress.done == 33
+
+
+async def test_a_class_that_is_none_is_told_with_its_neighbours(stub: IntrospectionStub) -> None:
+    """INVALID_ARGUMENT, by the field."""
+    request = attribution_pb2.AttributeRequest(
+        model="residual", picture=picture(), target=attribution_pb2.ClassRef(label="e")
+    )
+
+    with pytest.raises(grpc.aio.AioRpcError, match=r"target\.label: a label of the model") as caught:
+        await stub.Attribute(request).read()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -69,13 +69,15 @@ def starter(folder: Path) -> Iterator[Callable[..., Serving]]:
             time.sleep(0.02)
         return Serving(process, grpc, http, models, log)
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            assert stream
-            stream.close()
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                assert stream
+                stream.close()
 
 
 def _collect(process: subprocess.Popen[str], log: list[str]) -> None:

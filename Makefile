@@ -57,6 +57,7 @@ chaos: setup ## kill, freeze and empty real servers and workers (needs redis-ser
 
 bench: setup ## measure speed, memory and start-up; writes docs/bench.md and its plots
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.distributed
 
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto -I $(wildcard .venv/lib/python3*/site-packages) \
 	--python_out=. --pyi_out=.

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.core.errors import ServiceError
-from service.dispatch import Dispatcher
 
 
 class Door(Protocol):
@@ -30,6 +29,13 @@ class HealthyDoor(Door, Protocol):
 
     async def set_serving(self, *, serving: bool) -> None:
         """Tell them whether requests may be sent."""
+
+
+class Inside(Protocol):
+    """Where the doors lead."""
+
+    def close(self) -> None:
+        """Refuse whatever comes from now on; what is in flight goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class Lifecycle:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        inside: Inside,
         grpc: HealthyDoor,
         http: Door,
         ready: Callable[[], tuple[bool, str]],
@@ -69,7 +75,7 @@ class Lifecycle:
         self._prepare = prepare
         self._behind = behind
         self._follow_once = follow
-        self._dispatcher = dispatcher
+        self._inside = inside
         self._grpc = grpc
         self._http = http
         self._ready = ready
@@ -109,7 +115,7 @@ class Lifecycle:
                 self._warn(f"the served models stay as they are: {error}")
 
     async def _drain(self) -> None:
-        self._dispatcher.close()
+        self._inside.close()
         await self._grpc.set_serving(serving=False)
         await self._grpc.stop(self._grace_s)
         await self._http.stop(self._grace_s)

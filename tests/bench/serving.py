@@ -1,4 +1,4 @@
-"""A real `vitrine serve` in a process of its own, and load against it."""
+"""A real `vitrine serve` or `vitrine worker` in a process of its own, and load against it."""
 
 from __future__ import annotations
 
@@ -38,13 +38,27 @@ class Served:
 def serve(models: Path, **settings: str) -> Iterator[Served]:
     """`vitrine serve` over `models`, with VITRINE_* `settings`; ended with SIGTERM."""
     grpc, http = (f"127.0.0.1:{_free_port()}" for _ in range(2))
-    variables = {"grpc": grpc, "http": http, "models": str(models), "log_level": "warning"} | settings
-    environment = os.environ | {f"VITRINE_{name.upper()}": value for name, value in variables.items()}
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "service", "serve"], env=environment, stdout=subprocess.DEVNULL)
+    with _running("serve", http, {"grpc": grpc, "models": str(models)} | settings) as process:
+        yield Served(grpc, http, psutil.Process(process.pid), time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def work(models: Path, redis: str, **settings: str) -> Iterator[None]:
+    """`vitrine worker` for the queue at `redis`, likewise."""
+    http = f"127.0.0.1:{_free_port()}"
+    with _running("worker", http, {"redis": redis, "models": str(models)} | settings):
+        yield
+
+
+@contextlib.contextmanager
+def _running(command: str, http: str, settings: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    variables = {"http": http, "log_level": "warning"} | settings
+    environment = os.environ | {f"VITRINE_{name.upper()}": value for name, value in variables.items()}
+    process = subprocess.Popen([sys.executable, "-m", "service", command], env=environment, stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(http, process)
-        yield Served(grpc, http, psutil.Process(process.pid), time.perf_counter() - started)
+        yield process
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -68,4 +82,4 @@ def _wait_until_ready(http: str, process: subprocess.Popen[bytes]) -> None:
             urllib.request.urlopen(f"http://{http}/readyz", timeout=5)
             return
         time.sleep(0.01)
-    raise RuntimeError(f"vitrine serve ended with exit code {process.returncode}")
+    raise RuntimeError(f"{process.args!r} ended with exit code {process.returncode}")

@@ -69,6 +69,16 @@ proto: setup ## regenerate service/rpc/pb from proto/
 	$(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto --pyi_out=. service/rpc/pb/inference/open_inference.proto
 	$(BIN)/python -m grpc_tools.protoc -I proto --descriptor_set_out=service/rpc/pb/inference/descriptors.binpb inference/open_inference.proto
 
+# The locks of the images: the same versions as everywhere else, and the hash of every file they may be installed from.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --constraint deploy/constraints.txt \
+	--custom-compile-command 'make requirements'
+requirements: setup ## lock what goes into the images, by hash
+	$(LOCK) pyproject.toml --extra cpu --output-file deploy/requirements-cpu.txt
+	$(LOCK) pyproject.toml --extra openvino --output-file deploy/requirements-openvino.txt
+	$(LOCK) pyproject.toml --extra gpu --output-file deploy/requirements-gpu.txt
+	$(LOCK) pyproject.toml --extra cpu --extra train --extra photos --output-file deploy/requirements-trainer.txt
+	echo 'setuptools' | $(LOCK) - --output-file deploy/requirements-build.txt
+
 train-digits: setup ## fetch MNIST, train the shipped digits model, publish it into runs/models
 	$(BIN)/vitrine-model data mnist
 	$(BIN)/vitrine-model train model/recipes/digits.toml --run-dir runs/digits
@@ -81,4 +91,4 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 clean: ## remove what the targets made, but not runs/ and data/
 	rm -rf .venv .venv-clients *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup clients run lint test chaos bench proto train-digits photos clean
+.PHONY: help setup clients run lint test chaos bench proto requirements train-digits photos clean

@@ -66,6 +66,22 @@ def version() -> None:
 
 
 @app.command()
+def health(
+    server: Server = LOCAL,
+    *,
+    service: Annotated[str, typer.Option(help="a gRPC service or model; all of the server when unset")] = "",
+    http: Annotated[str, typer.Option(metavar="URL", help="ask this /readyz instead: workers have no gRPC")] = "",
+    timeout_s: Annotated[float, typer.Option(min=0.001, help="seconds to wait for the answer")] = 4.0,
+) -> None:
+    """Say whether a server (grpc.health.v1) or a worker (/readyz) may be sent work. Exit code 1 when not."""
+    from service.commands.health import grpc_state, http_state  # noqa: PLC0415
+
+    serving, word = http_state(http, timeout_s) if http else grpc_state(server, service, timeout_s)
+    typer.echo(word)
+    raise typer.Exit(0 if serving else FAILED)
+
+
+@app.command()
 def classify(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH|DIR|-", help="pictures, folders, or - for paths on stdin")

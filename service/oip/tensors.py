@@ -93,9 +93,11 @@ def _strings(name: str, raw: Payload) -> Iterator[bytes]:
 
 def _numbers(name: str, datatype: str, values: Sequence[Any]) -> NDArray[Any]:
     try:
-        wide = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"inputs.{name}", f"numbers for {datatype}", "something else") from None
+        wide = np.asarray(values)
+    except ValueError:  # lists within lists, of different lengths
+        wide = np.empty(0, object)
+    if wide.dtype.kind not in "iuf":
+        raise InvalidInput(f"inputs.{name}", f"numbers for {datatype}", "something else")
     if datatype == "UINT8" and not ((wide >= 0) & (wide <= 255) & (wide == np.floor(wide))).all():
         raise InvalidInput(f"inputs.{name}", "whole numbers of 0 to 255 for UINT8", f"{wide.min():g} to {wide.max():g}")
     return wide.astype(DTYPES[datatype])

@@ -52,8 +52,10 @@ test: lint clients ## everything that must hold: lint, then all tests with cover
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='service/core/*' --fail-under=100
 
-chaos: setup ## kill, freeze and empty real servers and workers (needs redis-server)
+chaos: setup ## kill, freeze and empty real servers and workers (needs redis-server); writes docs/chaos.md
+	$(PIP) --editable '.[$(RUNTIME),train,photos,develop,chaos]'
 	$(BIN)/python -m pytest -m chaos
+	$(BIN)/python -m tests.chaos
 
 bench: setup ## measure speed, memory and start-up; writes docs/bench.md and its plots
 	$(BIN)/python -m tests.bench

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -123,6 +123,7 @@ class Deployment:
     folder: Path
     redis: RedisServer
     traps: Path = HERE / "traps"  #: holds the sitecustomize.py that workers' children import
+    environment: Mapping[str, str] = field(default_factory=dict)  #: of every process, beside its settings
     started: list[Started] = field(default_factory=list)
 
     def front_end(self, **settings: str) -> Started:
@@ -164,7 +165,7 @@ class Deployment:
         folder = self.folder / f"{command}{len(self.started)}"
         folder.mkdir()
         variables = {"REDIS": self.redis.url, "TEST_HOLD": str(folder / "hold")} | settings
-        environment = os.environ | {f"VITRINE_{name}": value for name, value in variables.items()}
+        environment = os.environ | self.environment | {f"VITRINE_{name}": value for name, value in variables.items()}
         environment["PYTHONPATH"] = os.pathsep.join((str(self.traps), str(ROOT)))
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             process = subprocess.Popen(

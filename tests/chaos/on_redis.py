@@ -1,0 +1,146 @@
+"""Redis dies, freezes, forgets, fills up, and loses its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.chaos.scenario import ALONE_S, Recovery, scenario
+from tests.chaos.site import LINE, Plan, Site
+
+
+async def _restarted(site: Site) -> Recovery:
+    site.ask(400)
+    await site.begun(40)
+    site.redis.kill()
+    await asyncio.to_thread(site.redis.start)
+    started = time.monotonic()
+    recovered = await site.served()
+    await site.told()
+    assert time.monotonic() - started < 20
+    return recovered
+
+
+@scenario(Plan(durable=True), limit_s=ALONE_S)
+async def redis_dies_with_every_write_synced(site: Site) -> Recovery:
+    """SIGKILL of Redis with `appendfsync always`, and a new start."""
+    return await _restarted(site)
+
+
+@scenario(Plan(durable=True, fsync="everysec"), limit_s=ALONE_S)
+async def redis_dies_with_writes_synced_each_second(site: Site) -> Recovery:
+    """SIGKILL of Redis with `appendfsync everysec`, and a new start."""
+    return await _restarted(site)
+
+
+@scenario(limit_s=ALONE_S, quick=True)
+async def redis_dies_without_persistence(site: Site) -> Recovery:
+    """SIGKILL of Redis that keeps nothing: front-ends hold the pictures, and ask again under the same id."""
+    return await _restarted(site)
+
+
+@scenario(quick=True)
+async def redis_is_frozen(site: Site) -> Recovery:
+    """SIGSTOP of Redis for 3 s: every worker looks dead to every other, and nobody takes anything from anybody."""
+    site.ask(400)
+    await site.begun(40)
+    before = site.account().in_vain
+    site.redis.signal(signal.SIGSTOP)
+    await asyncio.sleep(3)
+    site.redis.signal(signal.SIGCONT)
+    thawed = time.monotonic()
+    await site.told()
+    assert site.account().in_vain <= before, "leases were taken from the living"
+    return time.monotonic() - thawed
+
+
+async def _loses(site: Site, lose: Callable[[], object]) -> Recovery:
+    site.ask(500)
+    for _ in range(3):
+        await site.begun(60)
+        lose()
+        lost = time.monotonic()
+    await site.told()
+    return time.monotonic() - lost
+
+
+@scenario(limit_s=ALONE_S, quick=True)
+async def scripts_are_flushed(site: Site) -> Recovery:
+    """SCRIPT FLUSH, three times."""
+    return await _loses(site, lambda: site.redis.send("SCRIPT", "FLUSH"))
+
+
+@scenario(limit_s=ALONE_S, quick=True)
+async def groups_are_destroyed(site: Site) -> Recovery:
+    """XGROUP DESTROY of every stream, three times: nobody knows who leases what."""
+    return await _loses(site, lambda: [site.redis.send("XGROUP", "DESTROY", stream, "w") for stream in LINE.streams])
+
+
+@scenario(limit_s=ALONE_S, quick=True)
+async def connections_are_killed(site: Site) -> Recovery:
+    """CLIENT KILL of every connection, three times."""
+    return await _loses(site, lambda: site.redis.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+
+
+@scenario(limit_s=ALONE_S)
+async def everything_is_flushed(site: Site) -> Recovery:
+    """FLUSHALL, three times."""
+    return await _loses(site, lambda: site.redis.send("FLUSHALL"))
+
+
+@scenario(
+    Plan(options=("--maxmemory", "12mb", "--maxmemory-policy", "noeviction"), takes_s=0.05),
+    sheds=True,
+    breaks=("NotReady",),
+)
+async def redis_is_full(site: Site) -> Recovery:
+    """At maxmemory what is new is refused, what was accepted is answered and makes room."""
+    site.ask(300, padding=100_000)
+    await site.told()
+    told = site.account()
+    assert told.failed.get("NotReady", 0) > 0, "memory was never short"
+    return await site.served()
+
+
+def _fake_clock(folder: Path) -> dict[str, str]:
+    spec = find_spec("libfaketime")
+    assert spec is not None
+    assert spec.origin is not None
+    (folder / "clock").write_text("+0")
+    library = Path(spec.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+async def _steps(site: Site) -> Recovery:
+    site.ask(400)
+    for step in ("+1h", "-1h", "+0"):
+        await site.begun(50)
+        (site.deployment.folder / "clock").write_text(step)
+    stepped = time.monotonic()
+    await site.told()
+    return time.monotonic() - stepped
+
+
+# Valkey, since libfaketime and the jemalloc of Debian's Redis wait for each other.
+@scenario(Plan(kind="valkey", server_environment=_fake_clock), limit_s=ALONE_S)
+async def the_clock_of_redis_steps(site: Site) -> Recovery:
+    """An hour forward, two back, one forward, under load: nothing is lost; a computation may be done twice."""
+    return await _steps(site)
+
+
+@scenario(Plan(environment=_fake_clock), limit_s=ALONE_S)
+async def the_clocks_of_workers_and_front_ends_step(site: Site) -> Recovery:
+    """The same to everybody else: only Redis's clock counts, so nothing changes."""
+    before = site.account().in_vain
+    recovered = await _steps(site)
+    assert site.account().in_vain == before
+    return recovered

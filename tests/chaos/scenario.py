@@ -1,0 +1,49 @@
+"""What a scenario is: something that goes wrong in a deployment while callers wait."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tests.chaos.site import Plan, Site
+
+Recovery = float | None
+Run = Callable[[Site], Awaitable[Recovery]]
+SUPERVISED_S, ALONE_S = 0.5, 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One thing that goes wrong. `sheds` says that admission may refuse, `breaks` which errors callers may be told."""
+
+    name: str
+    story: str
+    run: Run
+    plan: Plan
+    limit_s: float = math.inf
+    sheds: bool = False
+    breaks: frozenset[str] = frozenset()
+    quick: bool = False  #: part of the short form, where all scenarios share one site
+
+
+ALL: dict[str, Scenario] = {}
+
+
+def scenario(
+    plan: Plan | None = None,
+    *,
+    limit_s: float = math.inf,
+    sheds: bool = False,
+    breaks: tuple[str, ...] = (),
+    quick: bool = False,
+) -> Callable[[Run], Run]:
+    """Enter a function into `ALL`; its docstring is the story."""
+
+    def enter(run: Run) -> Run:
+        name = getattr(run, "__name__", "").replace("_", " ")
+        story = (run.__doc__ or "").strip()
+        ALL[name] = Scenario(name, story, run, plan or Plan(), limit_s, sheds, frozenset(breaks), quick)
+        return run
+
+    return enter

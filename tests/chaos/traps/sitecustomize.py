@@ -1,0 +1,105 @@
+"""Has a worker's child process keep a ledger and die where its test wants; Python imports it, from PYTHONPATH.
+
+Beside the file that VITRINE_TEST_HOLD names, `runs` gets one line of JSON for each batch that is computed and for each
+completion that Redis has taken. A file `read`, `run`, `sent` or `applied` there kills the process, once, at that
+point. A picture whose first pixel is 254 takes it down with SIGSEGV. VITRINE_TEST_COMPUTE_S is how long a batch takes;
+VITRINE_TEST_SCHEMA makes any process one of another version, which writes and reads entries of that schema only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+DEADLY = 254
+#: Where a completion's arguments begin, and how many there are for each entry; see complete.lua.
+_FIRST, _EACH = 3, 5
+
+
+class _Ledger:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = os.open(folder / "runs", os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+        self.ids: dict[bytes, str] = {}  #: entry -> request, of what is leased and not finished
+
+    def note(self, kind: str, ids: Iterable[str], **more: Any) -> None:
+        line = {"kind": kind, "at": time.monotonic(), "ids": list(ids), **more}
+        os.write(self._file, json.dumps(line).encode() + b"\n")
+
+    def leased(self, entry: bytes, id: str) -> None:
+        self.ids[entry] = id
+
+    def finished(self, entries: Sequence[bytes]) -> None:
+        names = [entry.decode() for entry in entries]
+        self.note("effect", [self.ids.pop(entry) for entry in entries if entry in self.ids], entries=names)
+
+    def die(self, point: str) -> None:
+        order = self._folder / point
+        if order.exists():
+            order.unlink()
+            self.note("death", self.ids.values(), point=point)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _trap(folder: Path) -> None:
+    from service.lane import Lane  # noqa: PLC0415 - in a worker's child only
+    from service.queues.redis_link import Link  # noqa: PLC0415
+    from service.queues.redis_work import RedisWork  # noqa: PLC0415
+    from service.queues.scripts import COMPLETE  # noqa: PLC0415
+
+    ledger, takes_s = _Ledger(folder), float(os.environ.get("VITRINE_TEST_COMPUTE_S", "0"))
+    lease, infer, run = RedisWork.lease, Lane._infer, Link.run
+
+    async def leasing(work: RedisWork, *args: Any) -> Any:
+        leases = await lease(work, *args)
+        for each in leases:
+            held: Any = each.token
+            ledger.leased(held.work.entry, each.request.id)
+        if leases:
+            ledger.die("read")
+        return leases
+
+    def inferring(lane: Lane, pictures: Sequence[Any], *, alone: bool) -> Any:
+        now, requests = time.monotonic(), [picture.lease.request for picture in pictures]
+        ledger.note("run", [request.id for request in requests], late=[r.id for r in requests if r.late(now)])
+        if any(picture.pixels[0, 0, 0] == DEADLY for picture in pictures):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        ledger.die("run")
+        time.sleep(takes_s)
+        return infer(lane, pictures, alone=alone)
+
+    def running(link: Link, script: Any, keys: Any, *args: Any) -> Any:
+        if script is not COMPLETE:
+            return run(link, script, keys, *args)
+        ledger.die("sent")
+        reply = run(link, script, keys, *args)
+        reply.add_done_callback(partial(applied, args[_FIRST::_EACH]))
+        return reply
+
+    def applied(entries: Sequence[bytes], reply: Any) -> None:
+        if not reply.cancelled() and reply.exception() is None:
+            ledger.finished([entry for entry, first in zip(entries, reply.result(), strict=True) if first])
+            ledger.die("applied")
+
+    RedisWork.lease = leasing  # type: ignore[method-assign, assignment]
+    Lane._infer = inferring  # type: ignore[method-assign, assignment]
+    Link.run = running  # type: ignore[method-assign, assignment]
+
+
+def _change(schema: str) -> None:
+    from service.queues import envelope  # noqa: PLC0415 - only where it is asked for
+
+    envelope.SCHEMA = schema.encode()
+
+
+if "VITRINE_TEST_SCHEMA" in os.environ and "service" in " ".join(sys.orig_argv):
+    _change(os.environ["VITRINE_TEST_SCHEMA"])
+if "service.commands.worker_child" in sys.orig_argv:
+    _trap(Path(os.environ["VITRINE_TEST_HOLD"]).parent)

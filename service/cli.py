@@ -244,6 +244,56 @@ def explain(
     run(Job(server, model, model_version, layer, at or ["0,0,0"], image, top))
 
 
+@app.command()
+def attribute(
+    image: PictureFile,
+    *,
+    model: Annotated[str, typer.Option(help="name of the model")],
+    out: Annotated[Path, typer.Option(metavar="FILE.png|.npy", help="the painted picture, or the map's numbers")],
+    method: Annotated[
+        Literal["auto", "cam", "gradcam", "hirescam", "layercam", "reciprocam", "occlusion", "rise"],
+        typer.Option(help="auto: the most exact one that the network allows"),
+    ] = "auto",
+    target: Annotated[str | None, typer.Option("--class", help="label or index; the picture's best class")] = None,
+    versus: Annotated[str | None, typer.Option(help="evidence for the class rather than for this one")] = None,
+    layer: Annotated[str, typer.Option(help="the layer's id; the last map that everything goes through")] = "",
+    signed: Annotated[bool, typer.Option("--signed", help="keep evidence against the class")] = False,
+    masks: Annotated[int, typer.Option(min=1, help="of rise")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="of rise, and of the random maps of --check")] = 0,
+    patch: Annotated[int, typer.Option(min=0, help="of occlusion, in pixels; 0: a 6th of the shorter side")] = 0,
+    stride: Annotated[int, typer.Option(min=0, help="of occlusion, in pixels; 0: half of the patch")] = 0,
+    fill: Annotated[
+        Literal["mean", "blur", "black", "white"], typer.Option(help="what stands where the picture is hidden")
+    ] = "mean",
+    check: Annotated[bool, typer.Option("--check", help="insertion and deletion, beside random maps")] = False,
+    server: Server = LOCAL,
+    model_version: Annotated[int, typer.Option(min=0, help="version of the model; 0 is the latest")] = 0,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="seconds for the whole answer")] = 300.0,
+) -> None:
+    """Show where in a picture the evidence for a class is."""
+    from service.commands.attribute import run  # noqa: PLC0415
+    from service.core.attribution import AttributionRequest, Method  # noqa: PLC0415
+    from service.core.faithfulness import Check  # noqa: PLC0415
+    from service.core.introspection import Picture  # noqa: PLC0415
+    from service.core.perturbation import Fill, Occlusion, Rise  # noqa: PLC0415
+
+    request = AttributionRequest(
+        model,
+        model_version,
+        Picture(image.read_bytes()),
+        Method(method),
+        layer,
+        target,
+        versus,
+        signed=signed,
+        fill=Fill(fill),
+        occlusion=Occlusion(patch, stride),
+        rise=Rise(masks, seed=seed),
+        check=Check(seed=seed) if check else None,
+    )
+    run(server, request, out, timeout_s)
+
+
 Model = Annotated[str, typer.Argument(metavar="MODEL[:VERSION]", help="a served model; its latest version")]
 Pictures = Annotated[list[Path] | None, typer.Argument(help="pictures; the samples stored with the model if none")]
 LayerPatterns = Annotated[list[str] | None, typer.Option(help="patterns of layers; all modules if none is given")]

@@ -9,11 +9,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from service.client.caller import Caller
 from service.client.feature_maps import FeatureMaps, LayerMaps, assembled
 from service.client.values import Image
+from service.core.attribution import (
+    AttributionEvent,
+    AttributionHeader,
+    AttributionRequest,
+    AttributionResult,
+    Map,
+    Method,
+    Target,
+)
 from service.core.encodings import Encoding, Kind
+from service.core.faithfulness import Check
 from service.core.introspection import (
     Kernels,
     Listing,
@@ -27,7 +38,9 @@ from service.core.introspection import (
 )
 from service.core.layers import Selector
 from service.core.maps import Wanted
+from service.core.overlay import Overlay
 from service.core.units import Place
+from service.rpc import attribution, attribution_events
 from service.rpc.introspection_questions import from_maps_request, from_selector, from_unit_request
 from service.rpc.introspection_replies import to_event, to_listing, to_unit
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
@@ -40,8 +53,24 @@ _NUMBERS = Encoding(Kind.FLOAT32)
 _WANTED = Wanted()
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Evidence for a class: what was asked and chosen, and what was found."""
+
+    header: AttributionHeader
+    result: AttributionResult
+
+    @property
+    def values(self) -> Map:
+        """The map [height, width], in its own resolution and in units of the logits."""
+        return self.result.values
+
+
 class AsyncIntrospection(Caller):
-    """Layers, feature maps, and the arithmetic of units. Pictures may be given by the id of one sent before."""
+    """Layers, feature maps, the arithmetic of units, and evidence for classes.
+
+    Pictures may be given by the id of one sent before.
+    """
 
     async def layers(self, model: str, layers: Layers = (), *, version: int = 0) -> Listing:
         """All that is known about the chosen layers, by default every module call. Version 0 is the latest."""
@@ -93,12 +122,64 @@ class AsyncIntrospection(Caller):
         asked = from_unit_request(request)
         return to_unit(await self._call(lambda left_s: self._inside.ExplainUnit(asked, timeout=left_s)), place)
 
+    async def attribute(
+        self,
+        image: Image | Picture,
+        *,
+        model: str,
+        version: int = 0,
+        target: Target = None,
+        versus: Target = None,
+        method: Method | str = Method.AUTO,
+        layer: str = "",
+        signed: bool = False,
+        overlay: Overlay | None = None,
+        check: Check | None = None,
+        timeout_s: float | None = None,
+    ) -> Evidence:
+        """Where the evidence for `target` is, by default for the best class; with `versus`, for it rather than that.
+
+        `attribution` takes whatever else can be asked, and tells the progress.
+        """
+        request = AttributionRequest(
+            model,
+            version,
+            await self._picture(image),
+            Method(method),
+            layer,
+            target=target,
+            versus=versus,
+            signed=signed,
+            overlay=overlay,
+            check=check,
+        )
+        async with aclosing(self.attribution(request, timeout_s=timeout_s)) as events:
+            return evidence_of([event async for event in events])
+
+    async def attribution(
+        self, request: AttributionRequest, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[AttributionEvent, None]:
+        """The same, event by event with its progress; who leaves stops the rest."""
+        asked = attribution.from_request(request)
+        replies = self._stream(lambda left_s: self._inside.Attribute(asked, timeout=left_s), timeout_s)
+        async with aclosing(replies):
+            async for reply in replies:
+                yield attribution_events.to_event(reply)
+
     async def _picture(self, image: Image | Picture) -> Picture:
         return image if isinstance(image, Picture) else Picture(await self._bytes(image))
 
     @property
     def _inside(self) -> IntrospectionStub:
         return IntrospectionStub(self._channel)
+
+
+def evidence_of(events: Sequence[AttributionEvent]) -> Evidence:
+    """A whole answer: its header and its result."""
+    header, *_, result = events
+    assert isinstance(header, AttributionHeader)
+    assert isinstance(result, AttributionResult)
+    return Evidence(header, result)
 
 
 def selector(layers: Layers) -> Selector:

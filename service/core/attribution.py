@@ -38,7 +38,7 @@ class Method(Enum):
     RISE = "rise"
 
 
-#: By index in the logits, or by label; None is the best class of the picture.
+#: By index in the logits, or by label (digits that are no label are an index); None is the best class of the picture.
 Target = int | str | None
 
 
@@ -108,6 +108,8 @@ def question(request: AttributionRequest, logits: NDArray[np.float32], labels: S
 
 
 def _index(name: str, wanted: int | str, labels: Sequence[str]) -> int:
+    if isinstance(wanted, str) and wanted not in labels and wanted.isdecimal():
+        wanted = int(wanted)
     if isinstance(wanted, int):
         if not 0 <= wanted < len(labels):
             raise InvalidInput(f"{name}.index", f"0 to {len(labels) - 1}", wanted)

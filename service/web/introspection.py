@@ -5,22 +5,27 @@ Pictures are sent once and asked about by their id, so that every answer has an 
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 
+import numpy as np
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from service.core.attribution import AttributionEvent, AttributionProgress, AttributionResult
 from service.core.errors import InvalidInput
 from service.core.introspection import Chunk, LayerHeader, MapsEvent, MapsRequest, Picture, UnitRequest
 from service.core.layers import Selector
 from service.core.use_cases import Introspecting
 from service.introspect.desk import Desk, named
+from service.rpc import attribution_events
 from service.rpc.introspection_answers import from_event, from_listing, from_unit
 from service.web.answers import Cached, as_json, of_message, picture_of, who
 from service.web.operations import MODEL, Operation
-from service.web.queries import FORMS, LayersQuery, MapsQuery, Query, UnitQuery
+from service.web.queries import FORMS, AttributionQuery, LayersQuery, MapsQuery, Query, UnitQuery
 
 #: Nobody waits for a page longer; gRPC callers say for themselves how long they wait.
 TIMEOUT_S = 60.0
@@ -30,6 +35,8 @@ MAX_ANSWER_BYTES = 64 << 20
 _log = structlog.get_logger("vitrine.introspection")
 
 _MEDIA = {"png": "image/png", "npy": "application/octet-stream", "bin": "application/octet-stream"}
+#: What each ending of the address of a map of evidence gives.
+EVIDENCE_FORMS = ("png", "npy", "json")
 _LAYER = {"description": "id of the layer", "schema": {"type": "string"}}
 _FORM = {"description": "PNG of tiles, NumPy file, raw numbers, or what is known", "schema": {"enum": list(FORMS)}}
 
@@ -59,6 +66,11 @@ class IntrospectionTwin:
             Operation(
                 "GET", "/v1/models/{model}/explain", "explainUnit", "Every factor behind one value", self.explain,
                 UnitQuery, places=model,
+            ),
+            Operation(
+                "GET", "/v1/models/{model}/attribute.{form}", "attribute", "Where the evidence for a class is",
+                self.attribute, AttributionQuery, media=("application/json", *sorted(set(_MEDIA.values()))),
+                places={**model, "form": {**_FORM, "schema": {"enum": list(EVIDENCE_FORMS)}}},
             ),
         )  # fmt: skip
 
@@ -116,6 +128,24 @@ class IntrospectionTwin:
         answer.headers.update(cached.headers)
         return answer
 
+    async def attribute(self, request: Request) -> Response:
+        """Evidence for a class in one picture."""
+        query, form = AttributionQuery.of(request), request.path_params["form"]
+        if form not in EVIDENCE_FORMS:
+            raise InvalidInput("form", f"one of {', '.join(EVIDENCE_FORMS)}", repr(form))
+        asked = query.request(request.path_params["model"], form, time.monotonic() + TIMEOUT_S)
+        cached = await self._cached(request, query, Selector(limit=1))
+        if unchanged := cached.unchanged(request):
+            return unchanged
+        asker = who(request)
+        # Event by event, so that nothing goes on when the server stops or the time is over.
+        async with aclosing(self._desk.stream(self._inside.attribution(asked), asker)) as stream:
+            events = [event async for event in stream if not isinstance(event, AttributionProgress)]
+        answer = _evidence(events, form)
+        _log.info("attribution", who=asker, model=asked.model, method=asked.method.value)
+        answer.headers.update(cached.headers)
+        return answer
+
     async def _cached(self, request: Request, query: Query, layers: Selector) -> Cached:
         """How the answer may be kept; raises what listing the layers does."""
         model: str = request.path_params["model"]
@@ -149,6 +179,21 @@ def _described(events: Sequence[MapsEvent]) -> JSONResponse:
         if kind in {"header", "layer", "end"}:
             parts[kind] = as_json(getattr(message, kind))
     return JSONResponse(parts)
+
+
+def _evidence(events: Sequence[AttributionEvent], form: str) -> Response:
+    """The painted map, its numbers, or all that is known about it."""
+    header, result = events
+    assert isinstance(result, AttributionResult)
+    if form == "png":
+        assert result.painted is not None  # it was asked for
+        return Response(result.painted.png, media_type=_MEDIA[form])
+    if form == "npy":
+        file = io.BytesIO()
+        np.save(file, result.values, allow_pickle=False)
+        return Response(file.getvalue(), media_type=_MEDIA[form])
+    told = (as_json(attribution_events.from_event(event)) for event in (header, result))
+    return JSONResponse({name: part for each in told for name, part in each.items()})
 
 
 def _data(events: Sequence[MapsEvent], query: MapsQuery, form: str) -> Response:

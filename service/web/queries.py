@@ -7,12 +7,16 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
+from service.core.attribution import AttributionRequest, Method
 from service.core.encodings import Encoding, Kind, Range
 from service.core.errors import InvalidInput
+from service.core.faithfulness import Check
 from service.core.geometry import Box
-from service.core.introspection import Kernels
+from service.core.introspection import Kernels, Picture
 from service.core.layers import Role, Selector
 from service.core.maps import Channels, Key, Region, Span, TopK, Wanted
+from service.core.overlay import Overlay
+from service.core.perturbation import Fill, Occlusion, Rise
 
 Asked = TypeVar("Asked", bound="Query")
 _ID = r"^[0-9a-f]{64}$"
@@ -165,6 +169,48 @@ class UnitQuery(PictureQuery):
     channel: int = Field(0, ge=0)
     y: int = Field(0, ge=0)
     x: int = Field(0, ge=0)
+
+
+class AttributionQuery(PictureQuery):
+    """Evidence for which class, found how."""
+
+    method: Literal[*(method.value for method in Method)] = Field(  # type: ignore[valid-type]
+        "auto", description="auto: the most exact one that the network allows"
+    )
+    layer: str = Field("", description="id of the layer; empty: the last map that everything goes through")
+    target: str = Field("", description="label or index of the class; empty: the picture's best")
+    versus: str = Field("", description="evidence for `target` rather than for this class")
+    signed: bool = Field(False, description="keep evidence against the class")  # noqa: FBT003
+    fill: Literal["mean", "blur", "black", "white"] = Field("mean", description="what hides: of occlusion and rise")
+    patch: int = Field(0, ge=0, description="of occlusion, in pixels; 0: a 6th of the shorter side")
+    stride: int = Field(0, ge=0, description="of occlusion, in pixels; 0: half of the patch")
+    masks: int = Field(1000, ge=1, description="of rise")
+    cells: int = Field(7, ge=2, le=64, description="of rise: along a side of a mask")
+    keep: float = Field(0.5, gt=0, lt=1, description="of rise: the share of cells that is shown")
+    seed: int = Field(0, ge=0, description="of rise, and of the random maps of `check`")
+    check: bool = Field(False, description="insertion and deletion beside random maps (.json)")  # noqa: FBT003
+    colormap: str = Field("", description="of .png: viridis, cividis, gray, rdbu, puor; by sign if empty")
+    min_side: int = Field(280, ge=0, le=2048, description="smaller pictures are enlarged (.png)")
+    legend: bool = Field(True, description="title, and scale with numbers (.png)")  # noqa: FBT003
+
+    def request(self, model: str, form: str, deadline: float) -> AttributionRequest:
+        """In the core's words."""
+        return AttributionRequest(
+            model,
+            self.version,
+            Picture(id=self.image),
+            Method(self.method),
+            self.layer,
+            self.target or None,
+            self.versus or None,
+            signed=self.signed,
+            fill=Fill(self.fill),
+            occlusion=Occlusion(self.patch, self.stride),
+            rise=Rise(self.masks, self.cells, self.keep, self.seed),
+            overlay=Overlay(self.colormap, self.min_side, self.legend) if form == "png" else None,
+            check=Check(seed=self.seed) if self.check and form == "json" else None,
+            deadline=deadline,
+        )
 
 
 def _words(text: str) -> tuple[str, ...]:

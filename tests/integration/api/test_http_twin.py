@@ -107,6 +107,27 @@ async def test_a_unit_is_explained(http: httpx.AsyncClient) -> None:
     assert (unit["value"], unit["residual"]) == (43, 0)
 
 
+async def test_evidence_is_a_picture_numbers_or_facts(http: httpx.AsyncClient) -> None:
+    """HiResCAM of the guide's third label: its own unit, and nothing else."""
+    address, asked = "/v1/models/guide/attribute", {"image": await nine(http), "target": "c"}
+
+    npy = await http.get(f"{address}.npy", params=asked)
+    png = await http.get(f"{address}.png", params={**asked, "min_side": 90, "legend": False})
+    facts = (await http.get(f"{address}.json", params={**asked, "check": True})).json()
+    versus = (await http.get(f"{address}.json", params={**asked, "versus": "0"})).json()
+
+    assert np.load(io.BytesIO(npy.content)).tolist() == [[0, 0], [37, 0]]
+    with Image.open(io.BytesIO(png.content)) as picture:
+        assert (picture.format, picture.size) == ("PNG", (90, 90))
+    assert facts["header"]["method"] == "ATTRIBUTION_METHOD_HIRES_CAM"
+    assert (facts["result"]["score"], facts["result"]["bias"], facts["result"]["residual"]) == (37, 0, 0)
+    assert len(facts["result"]["faithfulness"]["controls"]) == 3
+    assert versus["header"]["labels"] == ["c", "a"]
+    assert (await http.get(f"{address}.gif", params=asked)).status_code == 400
+    again = await http.get(f"{address}.npy", params=asked, headers={"if-none-match": npy.headers["etag"]})
+    assert again.status_code == 304
+
+
 @pytest.mark.parametrize("path", ["features/conv.png", "features/conv.json", "explain?layer=conv", "layers"])
 async def test_answers_are_not_computed_twice(http: httpx.AsyncClient, path: str) -> None:
     """Whoever has an answer is told that it still holds; named by the model's digest, it holds for ever."""

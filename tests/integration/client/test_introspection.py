@@ -21,8 +21,16 @@ from service.client import (
     Wanted,
 )
 from service.client.feature_maps import LayerMaps, assembled
+from service.core.attribution import (
+    AttributionHeader,
+    AttributionProgress,
+    AttributionRequest,
+    AttributionResult,
+    Method,
+)
 from service.core.errors import NoSuchLayer, OverBudget
 from service.core.introspection import Chunk, LayerEnd, MapsEvent, RunEnd, RunHeader
+from service.core.perturbation import Rise
 from service.core.units import ConvUnit
 from tests import glass
 from tests.fake_server import Running, running_server
@@ -179,3 +187,28 @@ async def test_what_was_not_damaged_is_complete() -> None:
     assert isinstance(first, RunHeader)
     assert [layer.id for layer in layers if isinstance(layer, LayerMaps)] == ["conv", "flatten"]
     assert isinstance(last, RunEnd)
+
+
+def test_evidence_adds_up_through_the_sdk(client: Client) -> None:
+    """By label or index, with a method by its name; the map is an array."""
+    picture = glass.picture()
+
+    found = client.attribute(picture, model="residual", target="b", versus=0)
+    by_gradient = client.attribute(picture, model="residual", target=1, versus="a", method="hirescam", signed=True)
+
+    assert (found.header.method, found.header.labels) == (Method.CAM, ("b", "a"))
+    assert found.values.sum() + found.result.bias == pytest.approx(found.result.score, abs=1e-4)
+    np.testing.assert_allclose(by_gradient.values, found.values, atol=1e-6)
+
+
+def test_evidence_is_progressive_through_the_sdk(client: Client) -> None:
+    """Header, masks as they are done, result."""
+    request = AttributionRequest("residual", 0, Picture(glass.picture()), Method.RISE, rise=Rise(masks=40), snapshots=1)
+
+    header, *progress, result = client.attribution(request)
+
+    assert isinstance(header, AttributionHeader)
+    assert isinstance(result, AttributionResult)
+    done = [event.done for event in progress if isinstance(event, AttributionProgress)]
+    assert (header.runs, done) == (41, [17, 33, 41])
+    assert result.values.shape == (19, 17)

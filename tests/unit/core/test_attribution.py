@@ -31,6 +31,12 @@ def test_one_rather_than_another_is_a_difference_of_logits() -> None:
     assert rather.score(LOGITS[np.newaxis]).tolist() == [-1]
 
 
+def test_digits_are_an_index_where_they_are_no_label() -> None:
+    """A command line has text only; the labels of a network that reads digits come first."""
+    assert question(asked("2"), LOGITS, LABELS).target == 2
+    assert question(asked("2"), LOGITS, ("2", "1", "0")).target == 0
+
+
 def test_any_sum_of_logits_can_be_asked_about() -> None:
     """It is told by the class with the largest weight."""
     pets = question(asked(weights=(0.5, 0.75, -1)), LOGITS, LABELS)

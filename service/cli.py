@@ -444,3 +444,24 @@ def drop_dead(letter: LetterName, *, redis: Redis = None, redis_password_file: R
     from service.commands.queue import Place, drop_letter  # noqa: PLC0415
 
     drop_letter(Place(redis, redis_password_file), letter)
+
+
+keys_app = typer.Typer(no_args_is_help=True, help="API keys of a server that asks who calls.")
+app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command("new")
+def new_key(
+    name: Annotated[str, typer.Option(help="whom the key is for, as logs will call it")],
+    *,
+    scopes: Annotated[str, typer.Option(help="what it allows: infer,jobs,debug,admin")] = "infer",
+    requests_per_s: Annotated[float | None, typer.Option(help="calls per second; unlimited when unset")] = None,
+    bytes_per_s: Annotated[float | None, typer.Option(help="bytes sent per second; unlimited when unset")] = None,
+    concurrent: Annotated[int | None, typer.Option(help="calls at once; unlimited when unset")] = None,
+    file: Annotated[Path | None, typer.Option(help="the server's file of keys, to add the hash to")] = None,
+) -> None:
+    """Make an API key. The key goes to stdout, once; what the server keeps is its hash."""
+    from service.commands.keys import new  # noqa: PLC0415
+
+    limits = {"requests_per_s": requests_per_s, "bytes_per_s": bytes_per_s, "concurrent": concurrent}
+    new(name, scopes.split(","), {key: value for key, value in limits.items() if value is not None}, file)

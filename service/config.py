@@ -47,9 +47,7 @@ class Config(BaseSettings):
     jwt_keys: Path | None = Field(None, description="file with the public keys (JWKS) of who signs tokens")
     jwt_issuer: str = Field("", description="whose tokens count (claim iss)")
     jwt_audience: str = Field("", description="for whom they must be made (claim aud)")
-    insecure: bool = Field(
-        default=False, description="listen on a public address even without TLS and without asking who calls"
-    )
+    insecure: bool = Field(False, description="listen on a public address without TLS or without asking who calls")  # noqa: FBT003
 
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("auto",), description="execution providers in order of preference (cuda,openvino,cpu), or auto"
@@ -108,7 +106,7 @@ class Config(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
 
-    @field_validator("providers", "job_hosts", "job_buckets", mode="before")
+    @field_validator("providers", "job_hosts", "job_buckets", "tls_client_scopes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

@@ -11,6 +11,7 @@ from service.core.messages import Answer, ModelKey, Options, Prediction, Timing
 from service.core.spec import Spec
 from service.core.status import ModelStatus
 from service.core.tuning import Measurement, Setting, Tuning
+from service.security.gate import CALLER
 
 DIGEST = "5f" * 32
 DIGITS = ModelKey("digits", 3)
@@ -43,12 +44,14 @@ class FakeClassifier:
     calls: list[Call] = field(default_factory=list)
     timing: Timing = TIMING
     withdrawn: list[str] = field(default_factory=list)
+    callers: list[str] = field(default_factory=list)  #: who each call was from
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def classify(
         self, *, id: str, model: str, version: int, image: bytes, options: Options, deadline: float, method: str
     ) -> Answer:
         self.calls.append(Call(id, model, version, image, options, deadline, method))
+        self.callers.append(CALLER.get().name)
         await self._changed()
         if self.first:
             raise self.first.pop(0)

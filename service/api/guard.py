@@ -51,7 +51,16 @@ def guarded(
     async def call(servicer: Servicer, asked: Asked, context: Context) -> Answered:
         result = await outcome(method(servicer, asked, context))
         if isinstance(result, Status):
-            await context.abort(status_code(result), result.message, ((DETAILS_KEY, result.SerializeToString()),))
+            await _abort(context, result)
         return result
 
     return call
+
+
+async def refuse(context: Context, error: ServiceError) -> None:
+    """End a call with this error; raises what ends it."""
+    await _abort(context, to_status(error))
+
+
+async def _abort(context: Context, status: Status) -> None:
+    await context.abort(status_code(status), status.message, ((DETAILS_KEY, status.SerializeToString()),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -9,6 +10,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from service.api.classifier import Bounds, ClassifierServicer
+from service.api.credentials import server_credentials
 from service.api.health import NOT_SERVING, SERVING, Health
 from service.api.introspection import IntrospectionServicer
 from service.api.jobs import JobsServicer
@@ -29,6 +31,7 @@ from service.rpc.pb.vitrine.v1 import (
     models_pb2,
     models_pb2_grpc,
 )
+from service.security.tls import TlsFiles
 
 CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 INTROSPECTION = introspection_pb2.DESCRIPTOR.services_by_name["Introspection"].full_name
@@ -53,6 +56,7 @@ class GrpcSettings:
     keepalive_s: float = 60.0
     max_connection_age_s: float = 0.0
     max_connection_grace_s: float = 300.0
+    tls: TlsFiles | None = None
 
 
 class GrpcServer:
@@ -68,6 +72,7 @@ class GrpcServer:
         *,
         jobs: JobsServicer | None = None,
         standard: OpenInferenceServicer | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         self._settings = settings
         self._health = Health(catalog)
@@ -76,12 +81,13 @@ class GrpcServer:
         self._introspection = introspection
         self._jobs = jobs
         self._standard = standard
+        self._interceptors = interceptors
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
         """Listen, and return the port; raises `Refused` when the address cannot be had."""
         # Made here, since a server of grpc.aio belongs to the loop that runs when it is made.
-        server = grpc.aio.server(options=_options(self._settings))
+        server = grpc.aio.server(interceptors=self._interceptors, options=_options(self._settings))
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._classifier, server)
         models_pb2_grpc.add_ModelsServicer_to_server(self._models, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -97,7 +103,7 @@ class GrpcServer:
             names.append(OPEN_INFERENCE)
         reflection.enable_server_reflection(names, server, Pools())  # type: ignore[arg-type]  # it has what reflection asks
         try:
-            port = server.add_insecure_port(self._settings.address)
+            port = _listen(server, self._settings)
         except RuntimeError as error:
             raise Refused(f"grpc: cannot listen on {self._settings.address}: {error}") from error
         await self.set_serving(serving=False)
@@ -131,6 +137,12 @@ class GrpcServer:
             await self._server.stop(grace_s)
         if self._introspection:
             self._introspection.close()
+
+
+def _listen(server: grpc.aio.Server, settings: GrpcSettings) -> int:
+    if settings.tls is None:
+        return server.add_insecure_port(settings.address)
+    return server.add_secure_port(settings.address, server_credentials(settings.tls))
 
 
 def _options(settings: GrpcSettings) -> list[tuple[str, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.api.introspection import IntrospectionServicer
+from service.bootstrap.guards import Guards
 from service.bootstrap.parts import VERSION
 from service.config import Config, host_and_port
 from service.core.allowance import Allowance
@@ -51,6 +52,7 @@ def http_server(
     inside: Classifying,
     catalog: ModelCatalog,
     *,
+    guarded: Guards,
     ready: Callable[[], tuple[bool, str]],
     metrics: Metrics,
     glass: Glass | None,
@@ -63,4 +65,4 @@ def http_server(
         *OpenInferenceTwin(standard, config.max_message_bytes).operations(),
     ]
     app = create_app(VERSION, catalog, ready, metrics.render, operations)
-    return HttpServer(app, *host_and_port(config.http))
+    return HttpServer(guarded.around(app), *host_and_port(config.http), tls=guarded.tls)

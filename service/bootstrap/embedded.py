@@ -9,6 +9,7 @@ from service.bootstrap.doors import glass, http_server, open_inference
 from service.bootstrap.embedded_jobs import embedded_jobs
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import diagnostics, introspector
+from service.bootstrap.guards import guards
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.catalog import Catalog, Host
 from service.config import Config
@@ -21,12 +22,14 @@ from service.introspect.tapping import Subject
 from service.lane import Lane
 from service.lifecycle import Lifecycle
 from service.queues.memory import MemoryQueue
+from service.security.pacing import LocalPacing
 from service.worker import Worker
 
 
 def build(config: Config) -> Lifecycle:
     """Put it together. Raises `ServiceError` when the installed ONNX Runtime or the configuration rules it out."""
     store, limits = ModelStore(config.models), image_limits(config)
+    guarded = guards(config, LocalPacing())
     metrics, emit = observed()
 
     def host(key: ModelKey, engine: Engine) -> Host:
@@ -56,16 +59,26 @@ def build(config: Config) -> Lifecycle:
     looked_into = glass(config, looking, diagnostics(looking, store)) if config.introspection else None
     standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
     grpc = GrpcServer(
-        grpc_settings(config),
+        grpc_settings(config, guarded.tls),
         dispatcher,
         catalog,
         emit,
         looked_into.grpc if looked_into else None,
         jobs=JobsServicer(jobs.inside),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
+        interceptors=guarded.interceptors(),
     )
     metrics.watch(queue.depth, grpc.in_flight)
-    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into, standard=standard)
+    http = http_server(
+        config,
+        dispatcher,
+        catalog,
+        guarded=guarded,
+        ready=ready,
+        metrics=metrics,
+        glass=looked_into,
+        standard=standard,
+    )
     return Lifecycle(
         dispatcher,
         grpc,

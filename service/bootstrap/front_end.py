@@ -6,6 +6,7 @@ from service.api.jobs import JobsServicer
 from service.api.open_inference import OpenInferenceServicer
 from service.api.server import GrpcServer
 from service.bootstrap.doors import Glass, http_server, open_inference
+from service.bootstrap.guards import guards
 from service.bootstrap.parts import grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.config import Config
@@ -14,6 +15,7 @@ from service.dispatch import Dispatcher
 from service.lifecycle import Lifecycle
 from service.queues.redis_catalog import RedisCatalog
 from service.queues.redis_jobs import RedisJobs
+from service.queues.redis_pacing import RedisPacing
 from service.queues.redis_submissions import RedisSubmissions
 
 #: Seconds between two looks at what workers announce.
@@ -23,6 +25,8 @@ _LOOK_S = 0.5
 def build(config: Config) -> Lifecycle:
     """Put it together. Raises `InvalidInput` when the configuration rules it out."""
     server = redis_server(config)
+    pacing = RedisPacing(server)
+    guarded = guards(config, pacing)
     metrics, emit = observed()
 
     def ready() -> tuple[bool, str]:
@@ -35,22 +39,32 @@ def build(config: Config) -> Lifecycle:
     standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
     jobs = RedisJobs(server, catalog.resolve, job_limits(config))
     grpc = GrpcServer(
-        grpc_settings(config),
+        grpc_settings(config, guarded.tls),
         dispatcher,
         catalog,
         emit,
         looked_into.grpc if looked_into else None,
         jobs=JobsServicer(lambda: jobs),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
+        interceptors=guarded.interceptors(),
     )
     metrics.watch(queue.depth, grpc.in_flight)
-    http = http_server(config, dispatcher, catalog, ready=ready, metrics=metrics, glass=looked_into, standard=standard)
+    http = http_server(
+        config,
+        dispatcher,
+        catalog,
+        guarded=guarded,
+        ready=ready,
+        metrics=metrics,
+        glass=looked_into,
+        standard=standard,
+    )
     return Lifecycle(
         dispatcher,
         grpc,
         http,
         ready,
-        behind=[queue, catalog, jobs],
+        behind=[queue, catalog, jobs, pacing],
         follow=catalog.follow,
         prepare=lambda: vet(server),
         poll_s=min(config.poll_s, _LOOK_S),

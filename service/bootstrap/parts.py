@@ -15,6 +15,7 @@ from service.core.image import Limits
 from service.core.jobs import Durability, JobLimits
 from service.core.uris import UriRules
 from service.remote.fetcher import UriFetcher
+from service.security.tls import TlsFiles
 from service.telemetry.logs import log_event
 from service.telemetry.metrics import Metrics
 
@@ -56,7 +57,7 @@ def uri_fetcher(config: Config) -> UriFetcher:
     return UriFetcher(rules, config.max_image_bytes)
 
 
-def grpc_settings(config: Config) -> GrpcSettings:
+def grpc_settings(config: Config, tls: TlsFiles | None) -> GrpcSettings:
     """The gRPC port and its bounds."""
     bounds = Bounds(config.max_batch_items, config.max_stream_in_flight)
     return GrpcSettings(
@@ -66,4 +67,5 @@ def grpc_settings(config: Config) -> GrpcSettings:
         keepalive_s=config.keepalive_s,
         max_connection_age_s=config.max_connection_age_s,
         max_connection_grace_s=config.max_connection_grace_s,
+        tls=tls,
     )

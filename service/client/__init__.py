@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.client.aio import AsyncClient
 from service.client.blocking import Client
+from service.client.credentials import Credentials
 from service.client.examination import Comparison, Diagnosis
 from service.client.failures import ClientError
 from service.client.feature_maps import FeatureMaps, LayerMaps
@@ -24,6 +25,7 @@ __all__ = [
     "ClientError",
     "CompareRequest",
     "Comparison",
+    "Credentials",
     "DiagnoseRequest",
     "Diagnosis",
     "Encoding",

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from service.client.caller import MAX_MESSAGE_BYTES
+from service.client.credentials import Credentials
 from service.client.each import each
 from service.client.examination import AsyncExamination
 from service.client.jobs import AsyncJobs
@@ -41,8 +42,11 @@ class AsyncClient(AsyncExamination):
         timeout_s: float = 30.0,
         retry: Retry | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        credentials: Credentials | None = None,
     ) -> None:
-        super().__init__(server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes)
+        super().__init__(
+            server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes, credentials=credentials
+        )
         self._classifier = ClassifierStub(self._channel)
         self._models = ModelsStub(self._channel)
         self.jobs = AsyncJobs(self._channel, self._call, self._stream)

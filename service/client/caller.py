@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
+from service.client.credentials import Credentials
 from service.client.failures import from_rpc_error
 from service.client.retry import Retry
 from service.client.values import Image
@@ -22,7 +23,10 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class Caller:
-    """A connection to one server; to be made where the event loop runs."""
+    """A connection to one server; to be made where the event loop runs.
+
+    Without `credentials`, those of the environment count (`Credentials.from_environment`).
+    """
 
     def __init__(
         self,
@@ -31,11 +35,13 @@ class Caller:
         timeout_s: float = 30.0,
         retry: Retry | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        credentials: Credentials | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._retry = retry or Retry()
         self._max_message_bytes = max_message_bytes
-        self._channel = grpc.aio.insecure_channel(server, options=_options(max_message_bytes))
+        known = credentials or Credentials.from_environment()
+        self._channel = known.channel(server, _options(max_message_bytes))
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,7 +104,7 @@ def read(path: str | Path, max_bytes: int) -> bytes:
     return Path(path).read_bytes()
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+def _options(max_message_bytes: int) -> list[tuple[str, int | str]]:
     return [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),

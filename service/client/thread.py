@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from service.client.aio import AsyncClient
 from service.client.caller import MAX_MESSAGE_BYTES
+from service.client.credentials import Credentials
 from service.client.retry import Retry
 
 Returned = TypeVar("Returned")
@@ -26,13 +27,16 @@ class Threaded:
         timeout_s: float = 30.0,
         retry: Retry | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        credentials: Credentials | None = None,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vitrine client", daemon=True)
         self._thread.start()
 
         async def connect() -> AsyncClient:
-            return AsyncClient(server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes)
+            return AsyncClient(
+                server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes, credentials=credentials
+            )
 
         self._client = self._run(connect())
 

@@ -30,8 +30,9 @@ def announce(settings: Config, ports: Ports) -> None:
     """Say where it listens and how to call it."""
     grpc_host, http_host = settings.grpc.rpartition(":")[0], settings.http.rpartition(":")[0]
     server = f"{grpc_host}:{ports.grpc}"
+    scheme = "https" if settings.tls_cert else "http"
     Console(highlight=False, soft_wrap=True).print(
-        f"gRPC  {server}\nHTTP  http://{http_host}:{ports.http}  (/healthz /readyz /metrics)\n\n"
+        f"gRPC  {server}\nHTTP  {scheme}://{http_host}:{ports.http}  (/healthz /readyz /metrics)\n\n"
         f"  vitrine models --server {server}\n"
         f"  vitrine classify --server {server} --model NAME PATH",
         markup=False,

@@ -18,6 +18,8 @@ class Code(Enum):
     CANCELLED = "CANCELLED"
     FAILED = "FAILED"
     UNSUPPORTED = "UNSUPPORTED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
 
 
 class Reason(Enum):
@@ -27,6 +29,9 @@ class Reason(Enum):
     BYTES = "BYTES"  #: the queue holds its maximum of payload bytes
     LATE = "LATE"  #: the estimated wait is longer than the caller's deadline
     NO_WORKERS = "NO_WORKERS"  #: nobody serves this model just now
+    CALLER_RATE = "CALLER_RATE"  #: this caller asks more often than it may
+    CALLER_BYTES = "CALLER_BYTES"  #: this caller sends more bytes than it may
+    CALLER_CONCURRENCY = "CALLER_CONCURRENCY"  #: this caller has as many calls open as it may
 
 
 class ServiceError(Exception):
@@ -102,6 +107,18 @@ class Unsupported(ServiceError):
     """A part of a protocol that this server does not offer."""
 
     code = Code.UNSUPPORTED
+
+
+class Unauthenticated(ServiceError):
+    """The caller did not prove who it is."""
+
+    code = Code.UNAUTHENTICATED
+
+
+class Forbidden(ServiceError):
+    """The caller is known, and may not do this."""
+
+    code = Code.FORBIDDEN
 
 
 class NotReady(ServiceError):

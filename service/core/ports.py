@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.access import Caller
 from service.core.messages import Answer, Lease, ModelKey, Outcome, Request
 from service.core.spec import Spec
 from service.core.tuning import Tuning
@@ -71,3 +72,16 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the sessions; `run` must not be called any more."""
+
+
+class Pacing(Protocol):
+    """Holds callers to their allowances."""
+
+    async def enter(self, caller: Caller, size: int) -> None:
+        """Count one more call of `size` bytes, until `leave`. Raises `Overloaded`; then nothing was counted."""
+
+    async def charge(self, caller: Caller, size: int) -> None:
+        """Wait until `size` more bytes of a call under way are within the caller's allowance, as one more request."""
+
+    async def leave(self, caller: Caller) -> None:
+        """The call is over."""

@@ -82,6 +82,14 @@ class Keys:
         """String: the job that an idempotency key stands for."""
         return f"{self.tag}:idem:{key}"
 
+    def pace(self, caller: str) -> str:
+        """Hash: when a caller's next request and next byte are due."""
+        return f"{self.tag}:pace:{caller}"
+
+    def calls(self, caller: str) -> str:
+        """Zset: the open calls of a caller, each with the end of its lease."""
+        return f"{self.tag}:calls:{caller}"
+
     def replies(self, front_end: str) -> str:
         """The stream that one front-end's answers come by."""
         return f"{self.tag}:rep:{front_end}"

@@ -36,7 +36,9 @@ JOB_COMPLETE = _read("jobs", "job_complete")
 JOB_MEND = _read("jobs", "job_mend")
 JOB_OPEN = _read("jobs", "job_open")
 JOB_SEAL = _read("jobs", "job_seal")
+KEEP_PACE = _read("keep_pace")
 LOST = _read("lost")
+PACE = _read("pace")
 REAP = _read("reap")
 RELEASE = _read("release")
 RENEW = _read("renew")
@@ -54,7 +56,9 @@ LINES = (
     DELCONSUMER,
     DEPTH,
     GREET,
+    KEEP_PACE,
     LOST,
+    PACE,
     REAP,
     RELEASE,
     RENEW,

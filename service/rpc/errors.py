@@ -15,6 +15,7 @@ from service.core.errors import (
     Cancelled,
     Code,
     EngineFailed,
+    Forbidden,
     InvalidInput,
     NoSuchJob,
     NoSuchLayer,
@@ -27,6 +28,7 @@ from service.core.errors import (
     Refused,
     ServiceError,
     TooLate,
+    Unauthenticated,
     Unsupported,
 )
 
@@ -48,6 +50,8 @@ STATUS: Mapping[Code, grpc.StatusCode] = {
     Code.CANCELLED: grpc.StatusCode.CANCELLED,
     Code.FAILED: grpc.StatusCode.INTERNAL,
     Code.UNSUPPORTED: grpc.StatusCode.UNIMPLEMENTED,
+    Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Code.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
 }
 
 #: `ErrorInfo.reason` of every error but `Overloaded`, which has its own.
@@ -65,6 +69,8 @@ REASONS: Mapping[type[ServiceError], str] = {
     Cancelled: "CANCELLED",
     EngineFailed: "ENGINE_FAILED",
     Unsupported: "UNSUPPORTED",
+    Unauthenticated: "UNAUTHENTICATED",
+    Forbidden: "FORBIDDEN",
     ServiceError: "FAILED",
 }
 _ERRORS = {reason: error for error, reason in REASONS.items()}

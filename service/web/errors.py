@@ -23,6 +23,8 @@ STATUS: Mapping[Code, int] = {
     Code.CANCELLED: 499,
     Code.FAILED: 500,
     Code.UNSUPPORTED: 501,
+    Code.UNAUTHENTICATED: 401,
+    Code.FORBIDDEN: 403,
 }
 #: Of what the HTTP server itself refuses.
 _WORDS = {404: Code.NOT_FOUND.value, 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
@@ -30,12 +32,17 @@ _WORDS = {404: Code.NOT_FOUND.value, 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"
 _log = structlog.get_logger("vitrine.web")
 
 
-async def _ours(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
+def answer(error: ServiceError) -> Response:
+    """The response that tells a caller what went wrong."""
     fields = {"field": error.field, "limit": error.limit} if isinstance(error, InvalidInput) else {}
     # Whole seconds, rounded up: who comes back earlier is refused again.
     headers = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, Overloaded) else {}
     return _response(STATUS[error.code], error.code.value, str(error), fields, headers)
+
+
+async def _ours(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return answer(error)
 
 
 async def _starlettes(_request: Request, error: Exception) -> Response:

@@ -6,12 +6,20 @@ import asyncio
 import contextlib
 import math
 import socket
+import ssl
 from collections.abc import Iterator
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.core.errors import Refused
+from service.core.errors import InvalidInput, Refused
+from service.security.tls import TlsFiles
+
+#: Seconds between two looks at the certificates' files.
+_LOOK_S = 1.0
+
+_log = structlog.get_logger("vitrine.web")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -24,21 +32,36 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves `app` on `host` and `port`, 0 for any free one; or on `listening`, where that socket is open already."""
+    """Serves `app` on `host` and `port`, 0 for any free one; or on `listening`, where that socket is open already.
 
-    def __init__(self, app: ASGIApp, host: str, port: int, listening: socket.socket | None = None) -> None:
+    With `tls`, certificates that are renewed count for the connections that come then.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        listening: socket.socket | None = None,
+        tls: TlsFiles | None = None,
+    ) -> None:
         self._host = host
         self._port = port
         self._listening = listening
-        self._server = _Server(
-            uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
-        )
+        config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
+        config.load()
+        config.ssl = tls.context() if tls else None
+        self._tls = tls
+        self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen, and return the port; raises `Refused` when the address cannot be had."""
         listening = self._listening or listen(self._host, self._port)
         self._serving = asyncio.create_task(self._server.serve([listening]))
+        if self._tls:
+            self._renewing = asyncio.create_task(_renew(self._tls, self._server.config.ssl))
         await self._server.listening.wait()
         port: int = listening.getsockname()[1]
         return port
@@ -50,6 +73,21 @@ class HttpServer:
         self._server.config.timeout_graceful_shutdown = math.ceil(grace_s)
         self._server.should_exit = True
         await self._serving
+        if self._renewing:
+            self._renewing.cancel()
+
+
+async def _renew(files: TlsFiles, context: ssl.SSLContext | None) -> None:
+    assert context is not None
+    seen = files.stamp()
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        try:
+            if (stamp := files.stamp()) != seen:
+                files.load_into(context)
+                seen = stamp
+        except (InvalidInput, OSError) as error:
+            _log.error("certificates not read again", reason=str(error))
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from service.queues.redis_url import Server
 #: Traffic of pictures would rewrite a smaller append-only file every few seconds.
 _MIN_REWRITE = 2**30
 _OLDEST = (6, 2)
+#: Looked at one by one: CONFIG GET * would have the server send its passwords.
+_SETTINGS = ("maxmemory-policy", "appendonly", "appendfsync", "auto-aof-rewrite-min-size", "min-replicas-to-write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,10 @@ class Finding:
 
 
 def judge(config: Mapping[str, str], *, jobs: bool) -> list[Finding]:
-    """What is wrong with a server's settings; `jobs` tells whether it is to keep jobs through a crash."""
+    """What is wrong with a server's settings; `jobs` tells whether it is to keep jobs through a crash.
+
+    `config` is what CONFIG GET says, and `connected_slaves` of INFO; what is missing counts as right.
+    """
     findings = []
     policy = config.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
@@ -48,6 +54,10 @@ def judge(config: Mapping[str, str], *, jobs: bool) -> list[Finding]:
         findings.append(
             Finding("auto-aof-rewrite-min-size", rewrite, why, "auto-aof-rewrite-min-size 1gb", fatal=False)
         )
+    replicas, least = int(config.get("connected_slaves", "0")), config.get("min-replicas-to-write", "0")
+    if jobs and replicas and least == "0":
+        why = f"jobs accepted last would be lost when one of the {replicas} replicas takes over"
+        findings.append(Finding("min-replicas-to-write", least, why, "min-replicas-to-write 1", fatal=False))
     return findings
 
 
@@ -57,20 +67,32 @@ async def check(server: Server, *, jobs: bool) -> list[Finding]:
     Raises `Refused` with every fatal finding, or for a server older than Redis 6.2; `NotReady` when Redis is away.
     """
     async with Link(server) as link:
-        _check_version(await link.send("INFO", "server"))
+        _check_version(_fields(await link.send("INFO", "server")))
+        replication = _fields(await link.send("INFO", "replication"))
         try:
-            pairs = [part.decode() for part in await link.send("CONFIG", "GET", "*")]
-        except Rejected as error:  # managed services forbid it
-            return [Finding("CONFIG GET", "forbidden", str(error), "maxmemory-policy noeviction", fatal=False)]
-    findings = judge(dict(zip(pairs[::2], pairs[1::2], strict=True)), jobs=jobs)
+            replies = await asyncio.gather(*(link.send("CONFIG", "GET", setting) for setting in _SETTINGS))
+        except Rejected as error:
+            return [_unseen(error)]
+    config = {name.decode(): value.decode() for name, value in filter(None, replies)}
+    config["connected_slaves"] = replication["connected_slaves"]
+    findings = judge(config, jobs=jobs)
     fatal = [str(finding) for finding in findings if finding.fatal]
     if fatal:
         raise Refused("; ".join(fatal))
     return findings
 
 
-def _check_version(info: bytes) -> None:
-    fields = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-    version = fields["redis_version"]
+def _unseen(error: Rejected) -> Finding:
+    """A user without the permission, or a managed service, which forbids it to everybody."""
+    mend = "ACL SETUSER NAME +config|get" if error.kind == "NOPERM" else "maxmemory-policy noeviction"
+    return Finding("CONFIG GET", "forbidden", f"settings cannot be looked at ({error})", mend, fatal=False)
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+
+
+def _check_version(server: Mapping[str, str]) -> None:
+    version = server["redis_version"]
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         raise Refused(f"redis: version 6.2 or newer is needed, got {version}")

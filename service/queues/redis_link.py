@@ -19,6 +19,7 @@ from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
     MovedError,
+    NoPermissionError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
@@ -55,7 +56,8 @@ class Rejected(NotReady):
 
     def __init__(self, error: ResponseError) -> None:
         super().__init__(f"redis: {str(error).partition(' script: ')[0]}")
-        self.kind = str(error).partition(" ")[0]
+        # redis-py cuts the first word off where it has a class for it
+        self.kind = "NOPERM" if isinstance(error, NoPermissionError) else str(error).partition(" ")[0]
 
 
 @dataclass(slots=True)

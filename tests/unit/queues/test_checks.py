@@ -40,3 +40,11 @@ def test_one_wrong_setting_is_named_with_its_cure(setting: str, value: str, *, f
 def test_without_jobs_redis_may_forget() -> None:
     """Front-ends hold what they asked."""
     assert judge({"maxmemory-policy": "noeviction", "appendonly": "no"}, jobs=False) == []
+
+
+def test_replicas_that_need_not_have_a_job_are_named() -> None:
+    """A failover forgets what no replica has; without replicas nothing fails over."""
+    (finding,) = judge({**GOOD, "connected_slaves": "2", "min-replicas-to-write": "0"}, jobs=True)
+
+    assert (finding.mend, finding.fatal) == ("min-replicas-to-write 1", False)
+    assert judge({**GOOD, "connected_slaves": "0", "min-replicas-to-write": "0"}, jobs=True) == []

@@ -15,13 +15,14 @@ from rich.table import Table
 
 from model import checkpoint, data, describe, importing, photos, published, recipe, reference, runs, train
 from model.card import Card
+from model.compare import difference_table, differences, published_network, torch_network
 from model.evaluate import Evaluation, evaluate
 from model.int8 import Calibration, release_int8
 from model.profile import add_profile
 from model.publish import publish
 from model.release import Release, release
 from service.core.errors import InvalidInput, NoSuchModel, ServiceError
-from service.core.manifest import MODEL_FILE
+from service.core.manifest import MANIFEST_FILE, MODEL_FILE
 from service.core.messages import ModelKey
 from service.core.spec import Interpolation, Preprocess, Resize, Spec, Task, from_json, to_json
 from service.engine.store import VERSION, ModelStore, StoredModel
@@ -145,6 +146,21 @@ def shrink(
     stored = open_named(model, models)
     made = release_int8(stored, _calibration(stored, calibration, root))
     Console().print(_summary(made.card, publish(models, stored.key.name, made.files, version)))
+
+
+@app.command(name="compare")
+def contrast(
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="A published version: MODELS/NAME/VERSION.")],
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="Another version, or the run, checkpoint or recipe in PyTorch.")
+    ],
+    threshold_db: Annotated[float, typer.Option(help="A layer below this diverges.")] = 60.0,
+) -> None:
+    """Show layer by layer how far a version is from another one, or from its network in PyTorch."""
+    stored = open_version(folder)
+    with_whom = published_network(open_version(other)) if (other / MANIFEST_FILE).is_file() else torch_network(other)
+    found = differences(published_network(stored), with_whom, stored.samples().pixels, threshold_db)
+    Console().print(difference_table(found))
 
 
 @app.command(name="profile")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.core.graph import Array, Graph
 from service.core.layers import LayerInfo
 from service.core.maps import as_maps
+from service.core.spec import Layer
 
 _SHOWN = 5
 
@@ -115,7 +116,9 @@ def linear_cka(one: Array, other: Array) -> float:
     return float(np.sum(grams[0] * grams[1])) / product if product > 0 else math.nan
 
 
-def with_drops(graph: Graph, layers: Sequence[LayerInfo], found: Mapping[str, LayerDifference]) -> Mapping[str, float]:
+def with_drops(
+    graph: Graph, layers: Sequence[Layer | LayerInfo], found: Mapping[str, LayerDifference]
+) -> Mapping[str, float]:
     """What each compared layer lost against the compared layers that it takes, in decibels, by its id."""
     ratios = {layer.tensor: found[layer.id].sqnr_db for layer in layers if layer.id in found}
     drops: dict[str, float] = {}
@@ -127,7 +130,7 @@ def with_drops(graph: Graph, layers: Sequence[LayerInfo], found: Mapping[str, La
 
 
 def first_diverging(
-    graph: Graph, layers: Sequence[LayerInfo], found: Mapping[str, LayerDifference], threshold_db: float
+    graph: Graph, layers: Sequence[Layer | LayerInfo], found: Mapping[str, LayerDifference], threshold_db: float
 ) -> str:
     """The layer with the first tensor, in the order of the graph, below the threshold; "" where none is.
 

@@ -19,7 +19,6 @@ class Feeder:
         self._engine = engine
         self._kept = kept
         self._queue = queue
-        self._batch = engine.tuning.chosen.batch
         # One more than there are lanes: while each computes a batch, the next one waits.
         self._carriers = engine.tuning.chosen.lanes + 1
         self._tasks: list[asyncio.Task[None]] = []
@@ -37,7 +36,7 @@ class Feeder:
             task.result()
 
     async def _carry(self) -> None:
-        while leases := await self._kept.lease(self._model, lambda waiting: min(waiting, self._batch)):
+        while leases := await self._kept.lease(self._model, lambda waiting: -(-waiting // self._carriers)):
             outcomes = await asyncio.gather(*(self._outcome(lease) for lease in leases))
             self._kept.settle(list(zip(leases, outcomes, strict=True)))
 

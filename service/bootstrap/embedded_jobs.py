@@ -22,6 +22,9 @@ from service.queues.private_valkey import PrivateValkey, why_not
 from service.queues.redis_jobs import RedisJobs
 from service.queues.redis_work import RedisWork
 
+#: Each read is a write that must reach the disk, so that more is read at once than one lane can take.
+_AHEAD = 8
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedJobs:
@@ -46,7 +49,7 @@ def embedded_jobs(
     valkey = PrivateValkey(config.data_dir, log.warning)
     server = redis_url.parse(valkey.url, Keys().tag)
     fetcher = uri_fetcher(config)
-    work = RedisWork(server, emit, fetch=fetcher)
+    work = RedisWork(server, emit, ahead=_AHEAD, fetch=fetcher)
     jobs = RedisJobs(server, resolve, job_limits(config))
 
     def feed(key: ModelKey, engine: Engine, lanes: Host) -> Host:

@@ -27,6 +27,7 @@ from service.queues import envelope, scripts
 from service.queues.keys import JobKeys, Keys
 from service.queues.redis_durability import DurabilityCheck
 from service.queues.redis_link import Arg, Away, Link, Rejected
+from service.queues.redis_mending import mend, model_key
 from service.queues.redis_url import Server
 from service.queues.scripts import Script
 
@@ -205,7 +206,7 @@ class RedisJobs:
         model = await self._link.send("HGET", keys.job, "model")
         if model is None:
             raise NoSuchJob(f"job: there is none called {id!r}; jobs are forgotten some time after they have ended")
-        line = self._keys.of(_model(model))
+        line = self._keys.of(model_key(model))
         lined = [*self._keys.jobs, line.line, line.stream(Priority.BULK), *keys.all]
         return await self._link.run(script, lined, id, *args)
 
@@ -229,21 +230,9 @@ class RedisJobs:
         while True:
             await asyncio.sleep(_MEND_S)
             try:
-                await self.mend()
+                await mend(self._link, self._keys)
             except (Away, Rejected):
                 await self._link.up()
-
-    async def mend(self) -> int:
-        """Release again what streams have lost; how many items that were."""
-        again = 0
-        for name in await self._link.send("ZRANGE", self._keys.jobs[0], 0, -1):
-            keys = self._keys.job(name.decode())
-            model = await self._link.send("HGET", keys.job, "model")
-            if model is not None:
-                line = self._keys.of(_model(model))
-                mended = [line.line, line.stream(Priority.BULK), *keys.all]
-                again += await self._link.run(scripts.JOB_MEND, mended, name)
-        return again
 
 
 def _new_id() -> str:
@@ -263,15 +252,10 @@ def _check_same(order: Order, job: Job) -> None:
         raise InvalidInput("idempotency_key", f"one that was not used for job {job.id}", order.idempotency_key)
 
 
-def _model(text: bytes) -> ModelKey:
-    name, _, version = text.decode().rpartition(":")
-    return ModelKey(name, int(version))
-
-
 def _read(id: str, fields: Mapping[bytes, bytes]) -> Job:
     return Job(
         id=id,
-        model=_model(fields[b"model"]),
+        model=model_key(fields[b"model"]),
         options=envelope.read_options(fields[b"p"]),
         priority=JobPriority(int(fields[b"prio"])),
         state=JobState(fields[b"st"].decode()),

@@ -10,6 +10,7 @@ from service.core.messages import Priority
 from service.queues import announcement, scripts
 from service.queues.keys import GROUP, KEY_TTL_MS
 from service.queues.redis_link import Away, Rejected
+from service.queues.redis_mending import mend
 from service.queues.redis_site import Post
 
 _LOOK_AT = 64
@@ -31,6 +32,7 @@ class Keeper:
         self._stirred = stirred
         self._about = announcement.write(post.engine)
         self._about_there = False
+        self._mended = False
         self._beat_due_s = -math.inf
         self._sweep_due_s = -math.inf
         self._quiet_until_s = -math.inf
@@ -53,6 +55,7 @@ class Keeper:
             except Away:
                 await self._site.commands.up()
                 self._beat_due_s = -math.inf
+                self._mended = False
                 self._hold_still(self._times.life_s)  # until the others are back, too
 
     async def heal(self, error: Rejected) -> bool:
@@ -93,6 +96,9 @@ class Keeper:
         if now >= self._beat_due_s and not self._retired:
             await self._beat()
             self._beat_due_s = now + self._times.beat_s
+            if not self._mended:
+                await mend(self._site.commands, self._site.keys, self._post.model)
+                self._mended = True
         for priority in Priority:
             await self._renew(priority)
         await self._reap()

@@ -28,6 +28,7 @@ class Site:
     gate: Gate
     emit: Emit
     now: Callable[[], float]
+    ahead: int  #: batches of each lane that are read at once
     fetch: Callable[[str], Awaitable[bytes]]  #: the picture at a URI; raises `ServiceError`
 
 
@@ -50,4 +51,4 @@ class Post:
     @property
     def batch(self) -> int:
         """The most that one lane takes at once."""
-        return self.engine.tuning.chosen.batch
+        return self.engine.tuning.chosen.batch * self.site.ahead

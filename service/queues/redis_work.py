@@ -26,7 +26,8 @@ class RedisWork:
     """`Work` over Redis. One per process; an async context manager, to be left after the lanes have ended.
 
     `worker` names this incarnation and is made up when empty: a new process never inherits the leases of an old one.
-    `fetch` brings the picture at a URI, for items of jobs.
+    `ahead` batches of a lane are read at once, for callers that share them out. `fetch` brings the picture at a URI,
+    for items of jobs.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class RedisWork:
         keys: Keys | None = None,
         times: WorkerTimes | None = None,
         now: Callable[[], float] = time.monotonic,
+        ahead: int = 1,
         fetch: Fetch = fetch_nothing,
     ) -> None:
         self.worker = worker or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
@@ -52,6 +54,7 @@ class RedisWork:
             gate=Gate(),
             emit=emit,
             now=now,
+            ahead=ahead,
             fetch=fetch,
         )
         self._lines: dict[ModelKey, Line] = {}

@@ -1,5 +1,5 @@
--- Release again what a job counts as in flight and its stream does not hold: the stream of a model version disappears
--- a day after its last worker, and somebody may delete it by hand.
+-- Release what a job's window has room for, and again what the job counts as in flight while its stream does not hold
+-- it: the stream of a model version disappears a day after its last worker, and somebody may delete it by hand.
 --
 -- KEYS 1 line  2 stream  3..6 job, in, bits, res
 -- ARGV 1 id
@@ -17,7 +17,10 @@ repeat
     from = '(' .. entry[1]
   end
 until #entries < 1000
-if count == tonumber(job[2]) then return 0 end
+if count == tonumber(job[2]) then
+  pump(id, KEYS[1], KEYS[2], keys)
+  return 0
+end
 local again, first = 0, redis.call('BITPOS', keys[BITS], 0)
 for n = math.max(0, first), job[3] - 1 do
   if redis.call('GETBIT', keys[BITS], n) == 0 and not there[tostring(n)] then

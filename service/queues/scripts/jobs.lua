@@ -35,13 +35,14 @@ local function prune(index, held)
 end
 
 -- Release items to the stream until the job's window is full: about half a second of work of the lanes alive, so that
--- jobs get shares by weight, a small job does not wait for a large one, and cancelling leaves little behind.
+-- jobs get shares by weight, a small job does not wait for a large one, and cancelling leaves little behind. Without
+-- lanes nothing is released: the last worker that leaves shall come to an end. The next one that comes calls job_mend.
 local function pump(id, line, stream, keys)
   local job = redis.call('HMGET', keys[JOB], 'total', 'rel', 'infl', 'w', 'p', 'ttl')
   local total, released, flying = tonumber(job[1]), tonumber(job[2]), tonumber(job[3])
   local pace = redis.call('HMGET', line, 'lanes', 'ms')
-  local each = math.min(512, math.max(32, 500 / math.max(0.1, tonumber(pace[2] or 10))))
-  local window = each * math.max(1, tonumber(pace[1] or 1)) * tonumber(job[4]) / 2
+  local each = math.min(512, math.max(128, 500 / math.max(0.1, tonumber(pace[2] or 10))))
+  local window = each * tonumber(pace[1] or 0) * tonumber(job[4]) / 2
   if released == total or flying >= window then return end
   while flying < window and released < total do
     if redis.call('GETBIT', keys[BITS], released) == 0 then

@@ -22,8 +22,8 @@ KEYS = Keys("model")
 LINE = KEYS.of(ModelKey("m", 1))
 STREAM = LINE.stream(Priority.BULK)
 TTL_MS, MAX_JOBS, MAX_BYTES, MAX_ITEMS = 3_600_000, 3, 200, 60
-#: The window of a job of weight 1 while one lane that takes 500 ms for an item is alive: 32 items, and half of that.
-LANE: dict[Any, Any] = {"lanes": 1, "ms": 500}
+#: The window of a job of weight 2 while a quarter of a lane is alive that takes 500 ms for an item: 32 items.
+LANE: dict[Any, Any] = {"lanes": 0.25, "ms": 500}
 
 
 @dataclass

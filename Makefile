@@ -33,6 +33,9 @@ $(BIN)/python:
 		--constraint deploy/constraints-clients.txt 'tritonclient[grpc,http]' kserve --editable .
 	@touch $@
 
+perf-analyzer: .venv-clients/.done ## install Triton's perf_analyzer for its test (x86-64 Linux; Debian 12 gets newer libraries)
+	tests/integration/oip/clients/install_perf_analyzer.sh $(CURDIR)/.venv-clients/bin/python .venv-clients/perf_analyzer
+
 clients: .venv-clients/.done ## install tritonclient and kserve for the tests that speak with them
 
 setup: .venv/.develop ## install everything a developer needs
@@ -93,4 +96,4 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 clean: ## remove what the targets made, but not runs/ and data/
 	rm -rf .venv .venv-clients *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup clients run lint test chaos bench proto requirements train-digits photos clean
+.PHONY: help setup clients perf-analyzer run lint test chaos bench proto requirements train-digits photos clean

@@ -8,12 +8,14 @@ from service.client.credentials import Credentials
 from service.client.examination import Comparison, Diagnosis
 from service.client.failures import ClientError
 from service.client.feature_maps import FeatureMaps, LayerMaps
+from service.client.jobs import JobEvent
 from service.client.retry import Retry
 from service.client.values import Image, ModelInfo, Result
 from service.core.diagnostics import CompareRequest, DiagnoseRequest, LatencyProfile
 from service.core.encodings import Encoding, Kind, Range
 from service.core.errors import ServiceError
 from service.core.introspection import Kernels, MapsRequest, Picture
+from service.core.jobs import Item, ItemResult, Job, JobPriority, JobState, Order
 from service.core.layers import Selector
 from service.core.maps import Key, Region, Span, TopK, Wanted
 from service.core.messages import Answer, Options, Prediction
@@ -31,6 +33,12 @@ __all__ = [
     "Encoding",
     "FeatureMaps",
     "Image",
+    "Item",
+    "ItemResult",
+    "Job",
+    "JobEvent",
+    "JobPriority",
+    "JobState",
     "Kernels",
     "Key",
     "Kind",
@@ -39,6 +47,7 @@ __all__ = [
     "MapsRequest",
     "ModelInfo",
     "Options",
+    "Order",
     "Picture",
     "Prediction",
     "Range",

@@ -96,4 +96,9 @@ class Keys:
 
     def dead_letters(self, model: ModelKey) -> str:
         """What killed its workers too often."""
-        return f"{self.tag}:dead:{model}"
+        return f"{self.dead_prefix}{model}"
+
+    @property
+    def dead_prefix(self) -> str:
+        """What the keys of all dead letters begin with."""
+        return f"{self.tag}:dead:"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from service.core.errors import NotReady, Refused
@@ -38,9 +38,9 @@ class RedisInspector:
         return [await self._line(model) for model in await self._models()]
 
     async def letters(self) -> list[DeadLetter]:
-        """All dead letters, the oldest of each model version first."""
+        """All dead letters, the oldest of each model version first; also those of versions that nobody serves."""
         found = []
-        for model in await self._models():
+        for model in await self._buried():
             entries = await self._link.send("XRANGE", self._keys.dead_letters(model), "-", "+")
             found += [_letter(model, entry, _pairs(fields)) for entry, fields in entries]
         return found
@@ -57,10 +57,16 @@ class RedisInspector:
         await self._link.send("XDEL", self._keys.dead_letters(letter.model), letter.entry)
 
     async def _models(self) -> list[ModelKey]:
-        members: Sequence[bytes] = await self._link.send("ZRANGE", self._keys.models, 0, -1)
-        split = (member.decode().rpartition(":") for member in members)
-        keys = (ModelKey(name, int(version)) for name, _, version in split)
-        return sorted(keys, key=lambda key: (key.name, key.version))
+        return _sorted(await self._link.send("ZRANGE", self._keys.models, 0, -1))
+
+    async def _buried(self) -> list[ModelKey]:
+        """Whose letters are kept: they outlive what is known about their model version."""
+        prefix, cursor, found = self._keys.dead_prefix, b"0", set[bytes]()
+        while True:
+            cursor, keys = await self._link.send("SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", 1000)
+            found.update(key.removeprefix(prefix.encode()) for key in keys)
+            if cursor == b"0":
+                return _sorted(found)
 
     async def _line(self, model: ModelKey) -> LineSurvey:
         keys = self._keys.of(model)
@@ -83,6 +89,12 @@ class RedisInspector:
             ),
             dead_letters=dead,
         )
+
+
+def _sorted(members: Iterable[bytes]) -> list[ModelKey]:
+    split = (member.decode().rpartition(":") for member in members)
+    keys = (ModelKey(name, int(version)) for name, _, version in split)
+    return sorted(keys, key=lambda key: (key.name, key.version))
 
 
 def _pairs(flat: Sequence[Any]) -> Mapping[bytes, Any]:

@@ -79,7 +79,7 @@ def _free_port() -> int:
 def _wait_until_ready(http: str, process: subprocess.Popen[bytes]) -> None:
     while process.poll() is None:
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            urllib.request.urlopen(f"http://{http}/readyz", timeout=5)
+            urllib.request.urlopen(f"http://{http}/readyz", timeout=60)
             return
         time.sleep(0.01)
     raise RuntimeError(f"{process.args!r} ended with exit code {process.returncode}")

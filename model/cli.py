@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from model import checkpoint, data, describe, importing, photos, published, recipe, reference, runs, train
+from model import attribution, checkpoint, data, describe, importing, photos, published, recipe, reference, runs, train
 from model.card import Card
 from model.compare import difference_table, differences, published_network, torch_network
 from model.evaluate import Evaluation, evaluate
@@ -171,6 +172,23 @@ def remember(
     stored = open_version(folder)
     written = add_profile(stored)
     Console().print(f"{stored.key}: {written.images:,} pictures, {len(written.quantiles)} layers")
+
+
+@app.command(name="attribution")
+def differentiate(
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="A published version: MODELS/NAME/VERSION.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The ONNX file to write.")],
+    layer: Annotated[str, typer.Option(help="Id of the layer; the last map that everything goes through.")] = "",
+) -> None:
+    """Write Grad-CAM, HiResCAM and LayerCAM of a published model as one ONNX file, for any runtime.
+
+    The server needs no such file: `vitrine attribute` works with every published model as it is.
+    """
+    stored = open_version(folder)
+    made, chosen = attribution.attribution(stored.model, published.layers(stored.model, stored.spec), layer)
+    checkpoint.write_bytes(target, made)
+    Console().print(f"{target}: {', '.join(attribution.MAPS)} at {chosen.id} {list(chosen.type.shape)}")
+    Console().print(f"inputs {' and '.join(attribution.INPUTS)}; sha256 {sha256(made).hexdigest()}", soft_wrap=True)
 
 
 @app.command(name="import")

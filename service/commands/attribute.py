@@ -49,7 +49,8 @@ def told(found: Evidence) -> Iterator[RenderableType]:
     yield f"map of {rows} x {columns}, from {result.values.min():+.4g} to {result.values.max():+.4g}, in logits"
     if not math.isnan(result.bias):
         sum_ = f"{result.total:.7g} + bias {result.bias:.7g} = {result.total + result.bias:.7g}"
-        yield f"its sum {sum_}; the logit is {result.score:.7g}, off by {result.residual:.2g}"
+        name = "logit" if header.versus is None else "difference of the logits"
+        yield f"its sum {sum_}; the {name} is {result.score:.7g}, off by {result.residual:.2g}"
     if result.faithfulness:
         yield _check(result.faithfulness)
 

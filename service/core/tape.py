@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,12 +15,14 @@ PREFIX = "gradient/"
 
 
 class Tape:
-    """New nodes and constants. Shapes are those of the graph's own tensors, per item."""
+    """New nodes and constants, behind those given. Shapes are those of the graph's own tensors, per item."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(
+        self, graph: Graph, nodes: Iterable[Node] = (), constants: Mapping[str, Array] = MappingProxyType({})
+    ) -> None:
         self.graph = graph
-        self.nodes: list[Node] = []
-        self.constants: dict[str, Array] = {}
+        self.nodes = list(nodes)
+        self.constants = dict(constants)
 
     def emit(self, op: str, *inputs: str, **attributes: Attribute) -> str:
         """Append an operation; returns its output."""

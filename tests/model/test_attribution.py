@@ -5,15 +5,21 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from model import attribution, published
+from model.cli import app
 from model.net import normalise
 from service.core.attribution import AttributionRequest, AttributionResult, Method
+from service.core.errors import InvalidInput
 from service.core.introspection import Picture
 from service.introspect.introspector import Introspector
 from tests import glass, nets
@@ -84,3 +90,43 @@ def class_map(reference: Any, batch: torch.Tensor, target: object) -> NDArray[np
     reference(batch, [target])
     found: NDArray[np.float32] = np.maximum(kept[0][0], 0)
     return found
+
+
+def test_one_file_gives_the_maps_to_any_runtime(inside: Introspector, tmp_path: Path) -> None:
+    """ONNX Runtime alone, for two pictures with different questions, gives what the server says of each."""
+    file, spec = nets.exported("residual")
+    pixels = np.random.default_rng(3).integers(0, 256, (nets.HEIGHT, nets.WIDTH, 3), np.uint8)
+
+    made, chosen = attribution.attribution(file, published.layers(file, spec), "conv1")
+
+    (tmp_path / "attribution.onnx").write_bytes(made)
+    session = onnxruntime.InferenceSession(tmp_path / "attribution.onnx", providers=["CPUExecutionProvider"])
+    picture, weights = attribution.INPUTS
+    asked = {picture: np.stack([pixels, pixels]), weights: np.eye(4, dtype=np.float32)[[2, 0]]}
+    found = dict(zip(attribution.MAPS, session.run(list(attribution.MAPS), asked), strict=True))
+    assert chosen.id == "conv1"
+    for method in NAMES:
+        for row, target in enumerate((2, 0)):
+            request = AttributionRequest("residual", 0, Picture(glass.picture()), method, layer="conv1", target=target)
+            *_, result = inside.attribution(request)
+            assert isinstance(result, AttributionResult)
+            np.testing.assert_allclose(found[method.value][row], result.values, rtol=1e-4, atol=1e-6)
+
+
+def test_the_command_writes_that_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a shipped model, with the layer it chose and the digest of what it wrote."""
+    target = tmp_path / "attribution.onnx"
+
+    app(["attribution", "model/zoo/digits/1", str(target)], standalone_mode=False)
+
+    told = "".join(capsys.readouterr().out.split())
+    assert "gradcam,hirescam,layercamatdown3_relu[96,4,4]" in told
+    assert f"sha256{sha256(target.read_bytes()).hexdigest()}" in told
+
+
+def test_a_layer_without_maps_is_refused() -> None:
+    """Evidence has places."""
+    file, spec = nets.exported("residual")
+
+    with pytest.raises(InvalidInput, match=r"layer: one whose output is \[channels, height, width\]"):
+        attribution.attribution(file, published.layers(file, spec), "fc")

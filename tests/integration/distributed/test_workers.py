@@ -145,7 +145,7 @@ async def test_no_child_outlives_its_supervisor(deployment: Deployment) -> None:
 
 async def test_a_stuck_lane_costs_its_process(deployment: Deployment) -> None:
     """Its event loop is alive and would renew the leases for ever; the next child answers what it held."""
-    worker, front_end = deployment.worker(STUCK_S="1"), deployment.front_end()
+    worker, front_end = deployment.worker(STUCK_S="2"), deployment.front_end()
     await wait(worker, front_end, deployment=deployment)
     worker.hold.touch()
     asked = ask(front_end, different(4))
@@ -158,14 +158,14 @@ async def test_a_stuck_lane_costs_its_process(deployment: Deployment) -> None:
 
 async def test_a_child_that_stands_still_is_killed(deployment: Deployment) -> None:
     """SIGSTOP: no event loop, no word to the supervisor."""
-    worker = deployment.worker(STUCK_S="0.5")
+    worker = deployment.worker(STUCK_S="1")
     await wait(worker, deployment=deployment)
     child = worker.child()
     assert child
     child.suspend()
 
-    await asyncio.to_thread(until, lambda: "it has been silent for 1.5 s" in worker.log)
-    await asyncio.to_thread(until, lambda: worker.metric("vitrine_worker_restarts_total") == 1)
+    await asyncio.to_thread(until, lambda: "it has been silent for 3 s" in worker.log)
+    await asyncio.to_thread(until, lambda: worker.metric("vitrine_worker_restarts_total") > 0)
 
 
 async def test_versions_can_be_rolled(deployment: Deployment, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from service.core.access import Scope
 from service.core.errors import NotReady, TooLate
 from service.core.messages import ModelKey, Options
 from service.core.status import ModelStatus
@@ -15,6 +16,7 @@ from service.oip.layers import LayerOutputs
 from service.oip.messages import InferRequest, InferResponse
 from service.oip.outputs import declared, plan, tensors
 from service.oip.pictures import pictures
+from service.security.gate import CALLER
 from service.telemetry.statistics import Statistics
 
 
@@ -53,6 +55,8 @@ class OpenInference:
         status = self.status(request.model, request.version)
         spec, key = describe.ready_spec(status), status.key
         wanted = plan(request.outputs)
+        if wanted.layers:
+            CALLER.get().require(Scope.DEBUG)
         batch = pictures(request.inputs, spec, self._about.max_batch)
         if self._now() >= deadline:
             raise TooLate("deadline: it passed before the request was queued")

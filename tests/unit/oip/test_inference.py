@@ -59,8 +59,8 @@ async def test_a_batch_becomes_pictures_without_a_copy(inference: OpenInference,
     (asked,) = queue.asked
     first, second = asked.pop("images")
 
-    assert (first.obj is second.obj, bytes(second)) == (True, PIXELS.elements[1].tobytes())
-    assert np.shares_memory(np.frombuffer(first, np.uint8), PIXELS.elements)  # type: ignore[arg-type]
+    assert (first.obj is second.obj, bytes(second)) == (True, BATCH[1].tobytes())
+    assert np.shares_memory(np.frombuffer(first, np.uint8), BATCH)
     assert asked == {
         "id": "ours",
         "model": "digits",

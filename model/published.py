@@ -14,6 +14,7 @@ from model.layer_table import Line
 from service.core.anatomy import describe
 from service.core.graph import Attribute, Graph, Node, TensorType
 from service.core.layers import LayerInfo, Role
+from service.core.quantised import with_float_weights
 from service.core.spec import Spec
 
 
@@ -22,7 +23,10 @@ def layers(model: bytes, spec: Spec) -> tuple[LayerInfo, ...]:
 
     Operations of no module are there when they weigh, slide or merge: normalisation and reshaping are left out.
     """
-    graph = _graph(onnx.load_from_string(model).graph)
+    proto = onnx.load_from_string(model)
+    # The quantiser writes no types of the tensors that it adds.
+    typed = onnx.shape_inference.infer_shapes(proto) if spec.variant == "int8" else proto
+    graph = with_float_weights(_graph(typed.graph))
     return tuple(row for row in describe(graph, spec.layers, graph.types.keys()) if _matters(row))
 
 

@@ -21,6 +21,7 @@ from service.core.drift import ChannelDrift, Drift
 from service.core.health import LayerHealth
 from service.core.latency import Kernel, KernelGroup
 from service.core.messages import ModelKey
+from service.core.spec import Variant
 from service.rpc.introspection_questions import KERNEL_NUMBERS, from_picture, from_selector
 from service.rpc.introspection_replies import to_layer, to_statistics
 from service.rpc.models import to_setting
@@ -105,8 +106,8 @@ def to_latency(response: pb.ProfileLayersResponse) -> LatencyProfile:
 
 
 def _examinee(model: pb.Examinee) -> Examinee:
-    variant = "int8" if model.variant == "int8" else "fp32"
-    return Examinee(ModelKey(model.model, model.version), model.digest, variant)  # type: ignore[arg-type]
+    variant: Variant = "int8" if model.variant == "int8" else "fp32"
+    return Examinee(ModelKey(model.model, model.version), model.digest, variant)
 
 
 def _health(health: pb.LayerHealth) -> LayerHealth:

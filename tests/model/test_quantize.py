@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model import card, reference
+from model import card, published, reference
 from model.cli import main
 from model.data import Images
 from model.int8 import Calibration, release_int8
@@ -76,6 +76,28 @@ def test_what_is_int8_already_is_not_quantised_again() -> None:
 
     with pytest.raises(InvalidInput, match="must be an fp32 version, got one that is int8"):
         quantise(*small, random_pixels(8))
+
+
+def test_a_variant_is_described_like_its_fp32_version() -> None:
+    """Windows, sizes, parameters and costs of what its layers absorbed; batch norms left biases."""
+    before = {row.id: row for row in published.layers(*nets.exported("residual"))}
+
+    after = published.layers(*quantise(*nets.exported("residual"), random_pixels(8)))
+
+    by_id = {row.id: row for row in after if row.named_by == "module"}
+    assert [row.id for row in after if row.named_by == "module"] == [
+        "act",
+        "act#1",
+        "down",
+        "conv2",
+        "act#2",
+        "pool",
+        "fc",
+    ]
+    assert by_id["act"].window == before["stem.0"].window
+    assert by_id["act"].field == before["act"].field
+    assert by_id["act#1"].macs == before["conv1"].macs
+    assert by_id["fc"].parameters == before["fc"].parameters
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.client import AsyncClient, LayerMaps, Retry
 from service.commands import facts
+from service.commands.progress import BAR, bar
 from service.commands.report import Report, Section, safe_name, write
 from service.commands.sheets import number, sheet
 from service.core.encodings import Encoding, Kind
@@ -91,16 +90,15 @@ async def _ask(
 ) -> tuple[RunHeader, RunEnd]:
     """Hand each layer to `take` as it comes."""
     header = end = None
-    with _bar(errors) as bar:
-        task = bar.add_task(job.model, total=None)
+    with bar(errors) as progress:
         async for part in client.maps(_request(job, picture)):
             match part:
                 case RunHeader():
                     header = part
-                    bar.update(task, total=part.layers)
+                    progress.update(BAR, total=part.layers)
                 case LayerMaps():
                     take(part)
-                    bar.advance(task)
+                    progress.advance(BAR)
                 case RunEnd():
                     end = part
     assert header is not None
@@ -174,10 +172,3 @@ def _row(maps: LayerMaps, known: dict[str, str]) -> list[str]:
     layer = maps.header.layer
     fixed = [layer.class_name, facts.shape(layer), facts.field(layer), facts.count(layer.macs)]
     return [*fixed, *(known[name] for name in ("min", "mean", "max", "zeros"))]
-
-
-@contextmanager
-def _bar(console: Console) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        yield bar

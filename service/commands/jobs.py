@@ -48,6 +48,7 @@ def submit(submission: Submission, paths: Sequence[str]) -> int:
     Raises `ServiceError`, `SystemExit` when interrupted: the job is as it was then, and can be resumed.
     """
     accept_any_name()
+    results = sink(submission.out) if submission.out else None
     console = _console()
     known = [submission.resume]
 
@@ -56,24 +57,33 @@ def submit(submission: Submission, paths: Sequence[str]) -> int:
         console.print(f"job {job.id}")
 
     try:
-        return asyncio.run(_submit(submission, paths, console, opened))
+        return asyncio.run(_submit(submission, paths, results, console, opened))
     except KeyboardInterrupt:
         hint = f"vitrine jobs submit --server {submission.server} --resume {known[0]}"
         console.print(f"interrupted; nothing is lost. Go on with: {hint}" if known[0] else "interrupted")
         sys.exit(INTERRUPTED)
 
 
-async def _submit(submission: Submission, paths: Sequence[str], console: Console, opened: Callable[[Job], None]) -> int:
+async def _submit(
+    submission: Submission,
+    paths: Sequence[str],
+    results: Sink | None,
+    console: Console,
+    opened: Callable[[Job], None],
+) -> int:
     async with AsyncClient(submission.server) as client:
-        job = await _begin(client, submission, paths)
+        # Absolute, so that items have the same names wherever the job is resumed.
+        places = tuple(map(_absolute, paths))
+        job = await _begin(client, submission, places)
         opened(job)
-        places = paths or job.sources
+        places = places or job.sources
         with bar(console) as progress:
             counting = asyncio.create_task(_count(places, progress))
+            counting.add_done_callback(_heeded)
             handing_in = asyncio.create_task(_hand_in(client, job, places, progress, submission))
             try:
-                if submission.wait or submission.out:
-                    return await _follow(client, job.id, submission.out, progress, handing_in)
+                if submission.wait or results:
+                    return await _follow(client, job.id, results, progress, handing_in)
                 job = await handing_in
             finally:
                 counting.cancel()
@@ -83,10 +93,16 @@ async def _submit(submission: Submission, paths: Sequence[str], console: Console
     return 0
 
 
-async def _begin(client: AsyncClient, submission: Submission, paths: Sequence[str]) -> Job:
+def _heeded(counting: asyncio.Task[None]) -> None:
+    """What cannot be counted cannot be handed in either, which is where it is told."""
+    if not counting.cancelled():
+        counting.exception()
+
+
+async def _begin(client: AsyncClient, submission: Submission, places: tuple[str, ...]) -> Job:
     if submission.resume:
         return await client.jobs.get(submission.resume)
-    return await client.jobs.open(replace(submission.order, sources=tuple(map(_absolute, paths))))
+    return await client.jobs.open(replace(submission.order, sources=places))
 
 
 def _absolute(path: str) -> str:
@@ -110,10 +126,10 @@ async def _hand_in(
 
 
 async def _follow(
-    client: AsyncClient, id: str, out: Path | None, progress: Progress, handing_in: asyncio.Task[Job]
+    client: AsyncClient, id: str, results: Sink | None, progress: Progress, handing_in: asyncio.Task[Job]
 ) -> int:
     """Watch until the end, while more is handed in; an error there ends the wait."""
-    watching = asyncio.create_task(_watch(client, id, sink(out) if out else None, progress))
+    watching = asyncio.create_task(_watch(client, id, results, progress))
     done, _ = await asyncio.wait((watching, handing_in), return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         if task.exception():
@@ -145,17 +161,17 @@ async def _watch(client: AsyncClient, id: str, results: Sink | None, progress: P
 
 
 async def _count(places: Sequence[str], progress: Progress) -> None:
-    progress.update(BAR, total=await asyncio.to_thread(lambda: sum(1 for place in places for _ in _named(place))))
+    progress.update(BAR, total=await asyncio.to_thread(lambda: sum(1 for place in places for _ in named(place))))
 
 
 async def _sources(places: Sequence[str]) -> AsyncIterator[Source]:
     for place in places:
-        named = _named(place)
-        while (name := await asyncio.to_thread(next, named, None)) is not None:
+        names = named(place)
+        while (name := await asyncio.to_thread(next, names, None)) is not None:
             yield name if "://" in name else Path(name)
 
 
-def _named(place: str) -> Any:
+def named(place: str) -> Any:
     """A folder's pictures, a picture, a URI, or the lines of a list of these."""
     path = Path(place)
     if "://" in place:

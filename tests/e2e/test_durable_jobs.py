@@ -181,7 +181,7 @@ def test_an_interrupted_submission_goes_on(town: Town, tmp_path: Path) -> None:
     for n, name in enumerate(names):
         (folder / name).write_bytes(png(n))
     server, address = town.embedded(tmp_path / "data")
-    submitting = town.start("jobs", "submit", "--server", address, "--model", "guide", str(folder))
+    submitting = town.start("jobs", "submit", "--server", address, "--model", "guide", os.path.relpath(folder))
 
     async def accepted() -> str:
         async with AsyncClient(address) as client:

@@ -14,7 +14,7 @@ from service.core.events import Emit, ModelChanged
 from service.core.messages import ModelKey
 from service.core.status import ModelStatus
 from service.queues import announcement
-from service.queues.keys import Keys
+from service.queues.keys import KEY_TTL_MS, Keys
 from service.queues.redis_link import Away, Link
 from service.queues.redis_url import Server
 
@@ -34,6 +34,7 @@ class RedisCatalog:
         self._link = Link(server)
         self._emit = emit
         self._looks = 0
+        self._listed_s: dict[ModelKey, float] = {}  #: when Redis last knew of each version
         self._statuses: dict[ModelKey, ModelStatus] = {}
 
     async def __aenter__(self) -> Self:
@@ -89,14 +90,21 @@ class RedisCatalog:
         )
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         scores = zip(members[::2], members[1::2], strict=True)
-        alive = {_key(member): float(expiry) > now_ms for member, expiry in scores}
+        alive = self._remembered({_key(member): float(expiry) > now_ms for member, expiry in scores})
         reread = self._looks % _REREAD_EVERY == 0
         self._looks += 1
         known = {} if reread else self._statuses
-        found = [known.get(key) or await self._read(key) for key in alive]
+        found = [known.get(key) or await self._read(key) or self._statuses.get(key) for key in alive]
         statuses = _judged([status for status in found if status is not None], alive)
         self._report(statuses)
         self._statuses = statuses
+
+    def _remembered(self, listed: Mapping[ModelKey, bool]) -> dict[ModelKey, bool]:
+        """With what was listed before: a Redis that came back empty has not taken the workers away."""
+        now_s = asyncio.get_running_loop().time()
+        self._listed_s |= dict.fromkeys(listed, now_s)
+        self._listed_s = {key: at_s for key, at_s in self._listed_s.items() if now_s - at_s < KEY_TTL_MS / 1000}
+        return dict.fromkeys(self._listed_s, False) | dict(listed)
 
     def _report(self, statuses: Mapping[ModelKey, ModelStatus]) -> None:
         """State what has changed since the last look."""

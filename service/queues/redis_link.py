@@ -160,13 +160,14 @@ class Link:
         self._up.set()
         self._known.set()
         self._on_up()
+        tasks = [asyncio.create_task(each(connection)) for each in (self._write, self._read, self._watch)]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(connection))
-                group.create_task(self._read(connection))
-                group.create_task(self._watch(connection))
-        except* (RedisError, OSError, TimeoutError) as errors:
-            self._broke = f"redis: {errors.exceptions[0]}"
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        self._broke = f"redis: {_why(tasks)}"
 
     def _gone(self, reason: str) -> None:
         self.away = reason
@@ -192,6 +193,8 @@ class Link:
                 command.sent_s = loop.time()
                 self._waiting.append(command)
                 packed.extend(connection.pack_command(*command.args))
+            if not connection.is_connected:
+                raise ConnectionError("the connection broke")  # redis-py would make another one, which nobody reads
             await connection.send_packed_command(packed, check_health=False)
 
     async def _read(self, connection: AbstractConnection) -> None:
@@ -229,3 +232,13 @@ class Link:
         text = next(script.text for script in scripts.ALL if script.sha == sha)
         self._outbox.append(_Command(("EVAL", text, *rest), command.reply))
         self._filled.set()
+
+
+def _why(tasks: Sequence[asyncio.Task[None]]) -> BaseException | None:
+    """What ended a conversation. Whatever it was, the next connection is another try; a fault is reported as well."""
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception())]
+    for error in errors:
+        if not isinstance(error, RedisError | OSError):
+            fault = {"message": "the conversation with Redis ended by a fault", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(fault)
+    return next(iter(errors), None)

@@ -217,14 +217,15 @@ class RedisSubmissions:
         """Hand answers to their callers for ever; after every break look for requests that Redis has forgotten."""
         while True:
             try:
-                await asyncio.wait_for(self._listening.up(), self._times.away_s)
+                both = asyncio.gather(self._listening.up(), self._commands.up())
+                await asyncio.wait_for(both, self._times.away_s)
                 await self._greet()
                 await self._recover()
                 while True:
                     await self._take(self._listening, "BLOCK", int(_BLOCK_S * 1000))
             except TimeoutError:
                 for call in list(self._calls.values()):
-                    call.settle(NotReady(self._listening.away))
+                    call.settle(NotReady(self._listening.away or self._commands.away))
             except Rejected:
                 await asyncio.sleep(self._times.beat_s)
             except Away:

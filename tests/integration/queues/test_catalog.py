@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -96,6 +97,22 @@ async def test_an_announcement_that_cannot_be_read_is_shown(server: RedisServer)
             await catalog.follow()
             assert catalog.get("tiny", 1).state == "failed"
             assert catalog.get("tiny", 1).reason.startswith("announcement: JSON of a spec")
+
+
+async def test_a_redis_that_forgets_makes_no_model_unknown(server: RedisServer) -> None:
+    """Callers are told that it cannot be served just now, until its workers have said again that they live."""
+    async with RedisWork(address(server), lambda _: None, keys=KEYS) as work:
+        work.open(ONE, FakeEngine())
+        await work.announced(ONE)
+        async with RedisCatalog(address(server), _ignore, keys=KEYS) as catalog:
+            await catalog.follow()
+            server.send("FLUSHALL")
+            await catalog.follow()
+            assert (catalog.resolve("tiny", 1), catalog.get("tiny", 1).state) == (ONE, "available")
+
+            async with asyncio.timeout(10):
+                while catalog.get("tiny", 1).state != "ready":
+                    await catalog.follow()
 
 
 async def test_without_redis_nothing_is_ready(make_server: Callable[..., RedisServer]) -> None:

@@ -19,9 +19,8 @@ from service.security.gate import CALLER
 from service.telemetry.statistics import Statistics
 from tests.fakes import DIGEST, DIGITS, TIMING, FakeCatalog
 
-PIXELS = Tensor(
-    "image", "UINT8", (2, 28, 28, 1), np.arange(1568, dtype=np.uint32).astype(np.uint8).reshape(2, 28, 28, 1)
-)
+BATCH = np.resize(np.arange(256, dtype=np.uint8), (2, 28, 28, 1))
+PIXELS = Tensor("image", "UINT8", BATCH.shape, BATCH)
 
 
 @dataclass

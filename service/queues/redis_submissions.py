@@ -161,7 +161,7 @@ class RedisSubmissions:
             call.token,
             self._name,
             envelope.params(request.id, request.options),
-            request.image,
+            bytes(request.image),
             int(call.attempts > 1),
         )
         reply.add_done_callback(partial(self._admitted, call))

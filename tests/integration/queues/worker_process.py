@@ -29,9 +29,9 @@ def _note(ledger: Path, leases: list[Lease]) -> None:
 async def _lane(work: RedisWork, ledger: Path, batch: int) -> None:
     while leases := list(await work.lease(MODEL, lambda waiting: min(waiting, batch))):
         _note(ledger, leases)
-        if any(lease.request.image.startswith(b"slow") for lease in leases):
+        if any(bytes(lease.request.image).startswith(b"slow") for lease in leases):
             await asyncio.sleep(60)
-        if any(lease.request.image.startswith(b"die") for lease in leases):
+        if any(bytes(lease.request.image).startswith(b"die") for lease in leases):
             os.kill(os.getpid(), signal.SIGSEGV)
         await asyncio.sleep(0.002)
         outcomes: list[tuple[Lease, Outcome]] = [(lease, answer(lease)) for lease in leases]

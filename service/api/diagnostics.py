@@ -10,6 +10,7 @@ import structlog
 from google.protobuf.message import Message
 
 from service.api.asker import who
+from service.api.asker import who
 from service.api.deadline import deadline_of
 from service.api.guard import Context, guarded
 from service.core.errors import Refused
@@ -41,15 +42,19 @@ class DiagnosticsMethods:
     async def DiagnoseLayers(self, request: pb.DiagnoseLayersRequest, context: Context) -> None:
         """Each layer's health as soon as it is known; when the caller leaves, the rest is not computed."""
         asked = to_diagnose_request(request, deadline_of(context))
-        await self._send(self._examiner.diagnose(asked), from_diagnosis, context)
-        _log.info("diagnosis", who=who(context), model=request.model, pictures=len(request.pictures))
+        try:
+            await self._send(self._examiner.diagnose(asked), from_diagnosis, context)
+        finally:
+            _log.info("diagnosis", who=who(context), model=request.model, pictures=len(request.pictures))
 
     @guarded
     async def CompareVersions(self, request: pb.CompareVersionsRequest, context: Context) -> None:
         """Each layer's difference as soon as it is known; when the caller leaves, the rest is not computed."""
         asked = to_compare_request(request, deadline_of(context))
-        await self._send(self._examiner.compare(asked), from_comparison, context)
-        _log.info("comparison", who=who(context), model=request.model, other=request.other or request.model)
+        try:
+            await self._send(self._examiner.compare(asked), from_comparison, context)
+        finally:
+            _log.info("comparison", who=who(context), model=request.model, other=request.other or request.model)
 
     @guarded
     async def ProfileLayers(self, request: pb.ProfileLayersRequest, context: Context) -> pb.ProfileLayersResponse:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.access import Scope
 from service.core.encodings import Encoding, Kind
 from service.core.errors import InvalidInput, NoSuchLayer, Unsupported
 from service.core.introspection import Chunk, LayerHeader, MapsEvent, MapsRequest, Picture
@@ -16,6 +17,7 @@ from service.core.messages import ModelKey
 from service.core.use_cases import Introspecting
 from service.introspect.desk import Desk
 from service.oip.pictures import Pictures
+from service.security.gate import CALLER
 
 
 class LayerOutputs(Protocol):
@@ -47,7 +49,12 @@ class TappedLayers:
     async def fetch(
         self, key: ModelKey, names: Sequence[str], pictures: Pictures, deadline: float
     ) -> Mapping[str, NDArray[np.float32]]:
-        """The outputs [N, ...] of the layers. Raises `InvalidInput` for a name that the model does not have."""
+        """The outputs [N, ...] of the layers.
+
+        Raises `InvalidInput` for a name that the model does not have, `Forbidden` for who may not look into models.
+        """
+        caller = CALLER.get()
+        caller.require(Scope.DEBUG)
         request = MapsRequest(
             model=key.name,
             version=key.version,
@@ -57,7 +64,7 @@ class TappedLayers:
             deadline=deadline,
         )
         try:
-            return await self._desk.run(lambda: _collect(self._inside.maps(request), names))
+            return await self._desk.run(lambda: _collect(self._inside.maps(request), names), caller.name)
         except NoSuchLayer as error:
             raise InvalidInput("outputs", "a declared output or a layer", str(error)) from None
 

@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from service.core.access import ANYONE
 from service.core.errors import Refused
+from service.security.gate import CALLER
 from service.web.queries import Query
 
 _FOR_EVER = "private, max-age=31536000, immutable"
@@ -21,7 +23,10 @@ _ASK_AGAIN = "private, no-cache"
 
 
 def who(request: Request) -> str:
-    """Who asks, for limits and logs: the address, until requests carry names."""
+    """Who asks, for limits and logs: the caller's name, or where nobody is asked for it the address."""
+    caller = CALLER.get()
+    if caller is not ANYONE:
+        return caller.name
     return request.client.host if request.client else "unknown"
 
 

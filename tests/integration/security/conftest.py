@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trustme
+from PIL import Image
 
 from service.api.gatekeeper import Gatekeeper
 from service.api.server import GrpcServer, GrpcSettings
@@ -102,3 +104,11 @@ async def open_server(inside: FakeClassifier, ring: Ring) -> AsyncIterator[Open]
     yield start
     for server in servers:
         await server.stop(0)
+
+
+@pytest.fixture
+def nine() -> bytes:
+    """The picture of the worked example: pixels 0 to 8."""
+    file = io.BytesIO()
+    Image.frombytes("L", (3, 3), bytes(range(9))).save(file, "PNG")
+    return file.getvalue()

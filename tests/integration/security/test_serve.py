@@ -1,0 +1,99 @@
+"""`vitrine serve` with everything switched on, as an operator would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.bootstrap.guards import guards
+from service.client import Client, Credentials
+from service.config import parse
+from service.core.access import Scope
+from service.core.errors import InvalidInput, Unauthenticated
+from service.security import keys
+from service.security.pacing import LocalPacing
+from tests.integration.security.conftest import Pki
+from tests.serving import Serving, starter
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
+    with starter(tmp_path) as start:
+        yield start
+
+
+@pytest.mark.parametrize("field", ["grpc", "http"])
+def test_a_public_address_is_refused_unless_somebody_watches_it(field: str) -> None:
+    """The message says what is missing; saying `insecure` is taking the blame."""
+    public = {field: "0.0.0.0:0"}
+
+    with pytest.raises(InvalidInput, match=rf"^{field}: a public address needs TLS .* got 0\.0\.0\.0:0$"):
+        guards(parse(public), LocalPacing())
+    assert guards(parse({**public, "insecure": True}), LocalPacing()).gate is None
+
+
+def test_tls_alone_is_not_enough(pki: Pki) -> None:
+    """Encrypted strangers are strangers."""
+    files = pki.server()
+
+    with pytest.raises(InvalidInput, match=r"^grpc: a public address needs"):
+        guards(parse({"grpc": "[::]:0", "tls_cert": files.chain, "tls_key": files.key}), LocalPacing())
+
+
+def test_a_certificate_needs_its_key(pki: Pki) -> None:
+    """Half a setting, and two halves that do not fit."""
+    files = pki.server()
+    _, other = pki.issue("other", "127.0.0.1")
+
+    with pytest.raises(InvalidInput, match=r"^tls_cert: must be set together with tls_key"):
+        guards(parse({"tls_cert": files.chain}), LocalPacing())
+    with pytest.raises(InvalidInput, match=r"^tls: must be PEM files of a certificate and its key"):
+        guards(parse({"tls_cert": files.chain, "tls_key": other}), LocalPacing())
+
+
+def test_tokens_need_an_issuer_and_an_audience(tmp_path: Path) -> None:
+    """Else a token that somebody made for another service would open this one."""
+    (tmp_path / "jwks.json").write_text('{"keys": []}')
+
+    with pytest.raises(InvalidInput, match=r"^jwt_issuer: must be set together with jwt_keys"):
+        guards(parse({"jwt_keys": tmp_path / "jwks.json"}), LocalPacing())
+
+
+def test_secrets_are_not_in_the_log_and_the_key_opens_the_door(
+    serve: Callable[..., Serving], tmp_path: Path, nine: bytes
+) -> None:
+    """TLS and keys from files; the log of it all holds neither the key nor its hash."""
+    key, entry = keys.new("shop", [Scope.INFER], {})
+    (tmp_path / "keys.yaml").write_text(entry)
+    serving = serve("guide", KEYS_FILE=str(tmp_path / "keys.yaml"), LOG_LEVEL="debug")
+
+    with Client(serving.grpc, credentials=Credentials(key)) as shop:
+        assert shop.classify(nine, model="guide").predictions
+    with Client(serving.grpc, credentials=Credentials("vitrine_wrong")) as stranger, pytest.raises(Unauthenticated):
+        stranger.classify(nine, model="guide")
+    serving.process.terminate()
+    serving.process.wait()
+
+    assert key not in "".join(serving.log)
+    assert keys.digest(key) not in "".join(serving.log)
+
+
+def test_a_command_takes_its_key_from_the_environment(
+    serve: Callable[..., Serving], tmp_path: Path, nine: bytes
+) -> None:
+    """Without it, the one line on stderr says what is missing."""
+    key, entry = keys.new("shop", [Scope.INFER], {})
+    serving = serve("guide", KEYS=entry)
+    (tmp_path / "nine.png").write_bytes(nine)
+    command = [sys.executable, "-m", "service", "models", "--server", serving.grpc]
+
+    known = subprocess.run(command, env={"VITRINE_API_KEY": key}, capture_output=True, text=True, check=False)
+    unknown = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+
+    assert (known.returncode, "guide" in known.stdout) == (0, True)
+    assert unknown.returncode == 2
+    assert unknown.stderr == "vitrine: authorization: an API key or a token is needed, as 'authorization: Bearer ...'\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.client import AsyncClient, Client, CompareRequest, DiagnoseRequest
-from service.core.diagnostics import DiagnosisEnd, DiagnosisHeader, ProfileRequest, Progress
+from service.core.diagnostics import DiagnosisEnd, DiagnosisEvent, DiagnosisHeader, ProfileRequest, Progress
 from service.core.drift import QUANTILES, Profile
 from service.core.errors import InvalidInput, NoSuchLayer, NoSuchModel, Refused
 from service.core.health import LayerHealth
@@ -67,6 +67,32 @@ def test_progress_comes_before_the_end(client: Client) -> None:
     assert isinstance(events[0], DiagnosisHeader)
     assert [event for event in events if isinstance(event, Progress)] == [Progress(done, 4) for done in (1, 2, 3, 4)]
     assert isinstance(events[-1], DiagnosisEnd)
+
+
+def test_who_leaves_stops_the_rest(profile: Profile) -> None:
+    """The second of many steps is the last that is computed; the desk is free for the next question."""
+    inside = glass.diagnostics(profile=profile, images=64)
+    steps: list[object] = []
+
+    class Watched:
+        """Counts what is computed."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(inside, name)
+
+        def diagnose(self, request: DiagnoseRequest) -> Iterator[DiagnosisEvent]:
+            for event in inside.diagnose(request):
+                steps.append(event)
+                yield event
+
+    with running_server(glass.introspector(), Watched()) as running, Client(running.address) as client:  # type: ignore[arg-type]
+        events = client.diagnosis(DiagnoseRequest("residual"))
+        first = [next(events), next(events)]
+        events.close()  # type: ignore[attr-defined]
+        again = client.diagnose("residual", "act")
+
+    assert isinstance(first[0], DiagnosisHeader)
+    assert not any(isinstance(event, DiagnosisEnd) for event in steps[: steps.index(again.header, 1)])
 
 
 async def test_versions_are_compared_on_pictures(server: Running) -> None:

@@ -10,7 +10,6 @@ import structlog
 from google.protobuf.message import Message
 
 from service.api.asker import who
-from service.api.asker import who
 from service.api.deadline import deadline_of
 from service.api.guard import Context, guarded
 from service.core.errors import Refused

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model.quantize import quantise
+from service.core.attribution import AttributionHeader, AttributionRequest, AttributionResult, Method
 from service.core.encodings import Encoding, Kind
 from service.core.errors import Refused
 from service.core.introspection import (
@@ -180,3 +181,15 @@ def test_weights_and_windows_are_told_as_of_the_fp32_version(inside: Introspecto
     assert act.macs == before.macs
     assert Role.CONVOLUTION in act.roles
     assert act.parameters == before.parameters + 6  # the bias that batch norm became
+
+
+def test_evidence_needs_no_gradient(inside: Introspector) -> None:
+    """Integers have none: AUTO says so, takes each unit alone, and moves no logit."""
+    header, *_, result = inside.attribution(AttributionRequest("residual", 0, Picture(glass.picture())))
+
+    assert isinstance(header, AttributionHeader)
+    assert isinstance(result, AttributionResult)
+    assert header.method is Method.RECIPRO_CAM
+    assert header.reason.startswith("no derivative is known of the operation DequantizeLinear")
+    assert result.parity.max_logit_difference == 0
+    assert result.values.any()

@@ -291,7 +291,8 @@ def play(server: RedisServer, mutation: Callable[[str], str], examples: int, *ph
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        **({"phases": phases, "derandomize": True} if phases else {}),
+        phases=phases or tuple(Phase),
+        derandomize=bool(phases),
     )
     machine.TestCase().runTest()  # type: ignore[attr-defined]
 

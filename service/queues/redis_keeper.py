@@ -124,7 +124,9 @@ class Keeper:
         self._about_there = bool(about_there)
         unheard_s = int(server_ms) / 1000 - (float(last) / 1000 - self._times.life_s)
         if float(last) and unheard_s > 2 * self._times.beat_s:
-            self._hold_still(self._times.life_s)  # Redis stood still, or we did: others only look dead
+            # Redis stood still, or its clock was stepped, or we stood still: others only look dead, until they have
+            # beaten again and, where even we would have looked dead, have renewed every lease.
+            self._hold_still((2 if unheard_s > self._times.life_s else 1) * self._times.life_s)
         self.announced.set()
 
     async def _renew(self, priority: Priority) -> None:

@@ -21,9 +21,9 @@ class Ledger:
         """These are about to be sent."""
         self._write("asked", ids)
 
-    def told(self, id: str, outcome: str) -> None:
-        """A caller was told: "right", "wrong" (another picture's answer), or the name of an error."""
-        self._write("told", [id], outcome=outcome)
+    def told(self, id: str, outcome: str, message: str = "") -> None:
+        """A caller was told: "right", "wrong" (another picture's answer), or the name of an error and what it says."""
+        self._write("told", [id], outcome=outcome, message=message)
 
     def close(self) -> None:
         """No more to come."""

@@ -14,7 +14,7 @@ from tests.chaos.site import LINE, Plan, Site
 
 
 async def _restarted(site: Site) -> Recovery:
-    site.ask(400)
+    await site.admitted(400)
     await site.begun(40)
     site.redis.kill()
     await asyncio.to_thread(site.redis.start)
@@ -43,10 +43,27 @@ async def redis_dies_without_persistence(site: Site) -> Recovery:
     return await _restarted(site)
 
 
+@scenario(Plan(durable=True), limit_s=ALONE_S, sheds=True, breaks=("NotReady",))
+async def redis_restarts_while_callers_go_on(site: Site) -> Recovery:
+    """A steady stream of callers: those who come while Redis is away are refused, and told so at once."""
+    started, restarting = time.monotonic(), None
+    while (since_s := time.monotonic() - started) < 4.0:
+        site.ask(3)
+        await asyncio.sleep(0.02)
+        if since_s > 1.0 and restarting is None:
+            site.redis.kill()
+            restarting = asyncio.create_task(asyncio.to_thread(site.redis.start))
+    assert restarting is not None
+    await restarting
+    recovered = await site.served()
+    await site.told()
+    return recovered
+
+
 @scenario(quick=True)
 async def redis_is_frozen(site: Site) -> Recovery:
     """SIGSTOP of Redis for 3 s: every worker looks dead to every other, and nobody takes anything from anybody."""
-    site.ask(400)
+    await site.admitted(400)
     await site.begun(40)
     before = site.account().in_vain
     site.redis.signal(signal.SIGSTOP)
@@ -59,7 +76,7 @@ async def redis_is_frozen(site: Site) -> Recovery:
 
 
 async def _loses(site: Site, lose: Callable[[], object]) -> Recovery:
-    site.ask(500)
+    await site.admitted(500)
     for _ in range(3):
         await site.begun(60)
         lose()
@@ -121,7 +138,7 @@ def _fake_clock(folder: Path) -> dict[str, str]:
 
 
 async def _steps(site: Site) -> Recovery:
-    site.ask(400)
+    await site.admitted(400)
     for step in ("+1h", "-1h", "+0"):
         await site.begun(50)
         (site.deployment.folder / "clock").write_text(step)

@@ -16,14 +16,14 @@ from tests.integration.distributed.deployment import WorkerStarted
 
 async def _dies_at(site: Site, point: str) -> Recovery:
     victim = site.workers[0]
-    site.ask(300)
+    await site.admitted(300)
     await site.begun(40)
     (victim.folder / point).touch()
     await until(lambda: not (victim.folder / point).exists(), 30)
     await site.told()
     death = max((line for line in site.noted("death") if line["point"] == point), key=lambda line: line["at"])
     recovered = recovered_s(site.ledger.path, frozenset(death["ids"]), death["at"])
-    await asyncio.to_thread(site.deployment.ready, victim)
+    await site.ready(victim)
     return recovered
 
 
@@ -54,7 +54,7 @@ async def worker_dies_after_its_answer_was_taken(site: Site) -> Recovery:
 @scenario(limit_s=ALONE_S)
 async def worker_and_supervisor_die(site: Site) -> Recovery:
     """SIGKILL of both: nobody releases anything, the other worker notices by the silence."""
-    site.ask(600)
+    await site.admitted(600)
     await site.begun(40)
     victim = site.workers[0]
     held = site.held_by(victim)
@@ -67,12 +67,12 @@ async def worker_and_supervisor_die(site: Site) -> Recovery:
 @scenario()
 async def all_workers_die(site: Site) -> Recovery:
     """SIGKILL of every worker and supervisor at once; a new one is started."""
-    site.ask(300)
+    await site.admitted(300)
     await site.begun(40)
     for worker in site.workers:
         worker.process.kill()
     site.workers.append(site.deployment.worker(TEST_COMPUTE_S="0.005"))
-    await asyncio.to_thread(site.deployment.ready, site.workers[-1])
+    await site.ready(site.workers[-1])
     started = time.monotonic()
     await site.told()
     return time.monotonic() - started
@@ -81,7 +81,7 @@ async def all_workers_die(site: Site) -> Recovery:
 @scenario(limit_s=ALONE_S)
 async def worker_is_stopped_past_its_lease(site: Site) -> Recovery:
     """SIGSTOP of a supervisor and its child for longer than a lease, then SIGCONT: the late answers change nothing."""
-    site.ask(400)
+    await site.admitted(400)
     await site.begun(40)
     victim = site.workers[0]
     held = site.held_by(victim)
@@ -143,7 +143,7 @@ async def two_versions_side_by_side(site: Site) -> Recovery:
     )
     site.workers.append(worker)
     site.front_ends.append(front_end)
-    await asyncio.to_thread(site.deployment.ready, worker, front_end)
+    await site.ready(worker, front_end)
     site.clients.append(AsyncClient(front_end.address("gRPC"), retry=Retry(budget_s=0)))
     for _ in range(5):
         site.ask(40, front_end=0)

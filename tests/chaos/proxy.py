@@ -46,6 +46,11 @@ class Proxy:
             for writer in pair:
                 writer.transport.abort()
 
+    def say(self, data: bytes) -> None:
+        """Send clients what the server has not sent."""
+        for writer, _ in self._pairs:
+            writer.write(data)
+
     def swallow(self) -> None:
         """From now on nothing passes, and nobody is told: no FIN, no RST."""
         self._open.clear()

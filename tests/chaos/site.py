@@ -25,6 +25,7 @@ from tests.chaos.checker import Account, account
 from tests.chaos.ledger import Ledger, lines
 from tests.contract.benches import until
 from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted, convolved
+from tests.integration.distributed.deployment import until as patient
 from tests.servers import RedisServer
 
 KEYS, MODEL = Keys(), ModelKey("guide", 1)
@@ -33,8 +34,7 @@ STREAM = LINE.stream(Priority.NORMAL)
 TRAPS = Path(__file__).parent / "traps"
 DEADLY = 254
 _ONCE = Retry(budget_s=0)
-#: How many bytes of a picture are padding, for scenarios about memory.
-_ROOMY = 100_000
+_START_S = 120.0
 
 
 def pixels_of(number: int) -> bytes:
@@ -75,6 +75,11 @@ class Site:
         self.ledger = Ledger(self.deployment.folder / f"{name}.ledger")
         self.tasks = []
 
+    async def ready(self, *started: Started) -> None:
+        """Wait until all of them are, for long: how quickly processes start is no matter of this suite."""
+        for each in started:
+            await asyncio.to_thread(_wait, each)
+
     # Asking
 
     def ask(
@@ -91,6 +96,20 @@ class Site:
         self.tasks += asked
         return asked
 
+    async def admitted(self, count: int, *, front_end: int = 0) -> None:
+        """Ask, and have nothing computed until Redis has all of it: then whatever breaks, it was accepted."""
+        for worker in self.workers:
+            worker.hold.touch()
+        asked = self.ask(count, front_end=front_end)
+        await until(lambda: self.entries() >= count or any(task.done() for task in asked), 60)
+        for worker in self.workers:
+            worker.hold.unlink()
+
+    def entries(self) -> int:
+        """What is admitted and not finished."""
+        with self.redis.client() as client:
+            return sum(int(client.xlen(stream)) for stream in LINE.streams)
+
     async def _ask(self, number: int, timeout_s: float, padding: int, client: AsyncClient, *, deadly: bool) -> None:
         pixels = bytes([DEADLY] * 9) if deadly else pixels_of(number)
         name = str(number)
@@ -99,7 +118,7 @@ class Site:
                 picture(pixels, padding), model="guide", id=name, options=Options(logits=True), timeout_s=timeout_s
             )
         except ServiceError as error:
-            self.ledger.told(name, type(error).__name__)
+            self.ledger.told(name, type(error).__name__, str(error))
         except asyncio.CancelledError:
             self.ledger.told(name, "left")
             raise
@@ -182,6 +201,11 @@ class Site:
         child.kill()
 
 
+def _wait(started: Started) -> None:
+    patient(lambda: "HTTP" in started.said, _START_S)
+    patient(started.ready, _START_S)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a scenario needs. `takes_s` is how long a batch takes, in seconds."""
@@ -219,7 +243,7 @@ async def opened(plan: Plan, folder: Path) -> AsyncIterator[Site]:
             for _ in range(plan.workers)
         ]
         site.front_ends += [site.deployment.front_end() for _ in range(plan.front_ends)]
-        await asyncio.to_thread(site.deployment.ready, *site.workers, *site.front_ends)
+        await site.ready(*site.workers, *site.front_ends)
         for front_end in site.front_ends:
             site.clients.append(AsyncClient(front_end.address("gRPC"), retry=_ONCE))
         yield site

@@ -1,9 +1,10 @@
 """Has a worker's child process keep a ledger and die where its test wants; Python imports it, from PYTHONPATH.
 
-Beside the file that VITRINE_TEST_HOLD names, `runs` gets one line of JSON for each batch that is computed and for each
-completion that Redis has taken. A file `read`, `run`, `sent` or `applied` there kills the process, once, at that
-point. A picture whose first pixel is 254 takes it down with SIGSEGV. VITRINE_TEST_COMPUTE_S is how long a batch takes;
-VITRINE_TEST_SCHEMA makes any process one of another version, which writes and reads entries of that schema only.
+While the file that VITRINE_TEST_HOLD names exists, nothing is computed. Beside it `runs` gets one line of JSON for each
+batch that is computed and for each completion that Redis has taken. A file `read`, `run`, `sent` or `applied` there
+kills the process, once, at that point. A picture whose first pixel is 254 takes it down with SIGSEGV.
+VITRINE_TEST_COMPUTE_S is how long a batch takes; VITRINE_TEST_SCHEMA makes any process one of another version, which
+writes and reads entries of that schema only.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from typing import Any
 DEADLY = 254
 #: Where a completion's arguments begin, and how many there are for each entry; see complete.lua.
 _FIRST, _EACH = 3, 5
+#: How long after the last look at its deadline a picture may still go into the engine, on a machine that is busy.
+_HAIR_S = 0.05
 
 
 class _Ledger:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file = os.open(folder / "runs", os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+    def __init__(self, hold: Path) -> None:
+        self._hold, self._folder = hold, hold.parent
+        self._file = os.open(self._folder / "runs", os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
         self.ids: dict[bytes, str] = {}  #: entry -> request, of what is leased and not finished
 
     def note(self, kind: str, ids: Iterable[str], **more: Any) -> None:
@@ -40,6 +43,10 @@ class _Ledger:
         names = [entry.decode() for entry in entries]
         self.note("effect", [self.ids.pop(entry) for entry in entries if entry in self.ids], entries=names)
 
+    def wait(self) -> None:
+        while self._hold.exists():
+            time.sleep(0.01)
+
     def die(self, point: str) -> None:
         order = self._folder / point
         if order.exists():
@@ -48,13 +55,13 @@ class _Ledger:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _trap(folder: Path) -> None:
+def _trap(hold: Path) -> None:
     from service.lane import Lane  # noqa: PLC0415 - in a worker's child only
     from service.queues.redis_link import Link  # noqa: PLC0415
     from service.queues.redis_work import RedisWork  # noqa: PLC0415
     from service.queues.scripts import COMPLETE  # noqa: PLC0415
 
-    ledger, takes_s = _Ledger(folder), float(os.environ.get("VITRINE_TEST_COMPUTE_S", "0"))
+    ledger, takes_s = _Ledger(hold), float(os.environ.get("VITRINE_TEST_COMPUTE_S", "0"))
     lease, infer, run = RedisWork.lease, Lane._infer, Link.run
 
     async def leasing(work: RedisWork, *args: Any) -> Any:
@@ -68,9 +75,10 @@ def _trap(folder: Path) -> None:
 
     def inferring(lane: Lane, pictures: Sequence[Any], *, alone: bool) -> Any:
         now, requests = time.monotonic(), [picture.lease.request for picture in pictures]
-        ledger.note("run", [request.id for request in requests], late=[r.id for r in requests if r.late(now)])
+        ledger.note("run", [request.id for request in requests], late=[r.id for r in requests if r.late(now - _HAIR_S)])
         if any(picture.pixels[0, 0, 0] == DEADLY for picture in pictures):
             os.kill(os.getpid(), signal.SIGSEGV)
+        ledger.wait()
         ledger.die("run")
         time.sleep(takes_s)
         return infer(lane, pictures, alone=alone)
@@ -102,4 +110,4 @@ def _change(schema: str) -> None:
 if "VITRINE_TEST_SCHEMA" in os.environ and "service" in " ".join(sys.orig_argv):
     _change(os.environ["VITRINE_TEST_SCHEMA"])
 if "service.commands.worker_child" in sys.orig_argv:
-    _trap(Path(os.environ["VITRINE_TEST_HOLD"]).parent)
+    _trap(Path(os.environ["VITRINE_TEST_HOLD"]))

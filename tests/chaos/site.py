@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -203,7 +204,14 @@ class Site:
 
 def _wait(started: Started) -> None:
     patient(lambda: "HTTP" in started.said, _START_S)
-    patient(started.ready, _START_S)
+    patient(lambda: _ready(started), _START_S)
+
+
+def _ready(started: Started) -> bool:
+    try:
+        return started.ready()
+    except httpx.TimeoutException:
+        return False  # the supervisor holds the port of a child that is not there yet
 
 
 @dataclass(frozen=True, slots=True)

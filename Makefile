@@ -74,6 +74,16 @@ proto: setup ## regenerate service/rpc/pb from proto/
 	$(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto --pyi_out=. service/rpc/pb/inference/open_inference.proto
 	$(BIN)/python -m grpc_tools.protoc -I proto --descriptor_set_out=service/rpc/pb/inference/descriptors.binpb inference/open_inference.proto
 
+up: .venv/.serve ## build and start the production stack with Docker Compose, and wait until all of it is healthy
+	deploy/secrets.sh $${VITRINE_SECRETS:-deploy/secrets}
+	docker compose up --detach --build --wait
+
+down: ## stop that stack; what it keeps (jobs, models, metrics) stays in its volumes
+	docker compose down
+
+smoke: .venv/.serve ## use that stack as its users do: TLS, a key, a job, a feature map, every replica's metrics
+	BIN=$(BIN) deploy/smoke.sh
+
 # The locks of the images: the same versions as everywhere else, and the hash of every file they may be installed from.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --constraint deploy/constraints.txt \
 	--custom-compile-command 'make requirements'
@@ -96,4 +106,4 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 clean: ## remove what the targets made, but not runs/ and data/
 	rm -rf .venv .venv-clients *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup clients perf-analyzer run lint test chaos bench proto requirements train-digits photos clean
+.PHONY: help setup clients perf-analyzer run lint test chaos bench proto up down smoke requirements train-digits photos clean

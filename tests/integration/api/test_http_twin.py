@@ -260,6 +260,7 @@ async def test_everything_is_described(http: httpx.AsyncClient) -> None:
         "/v1/images",
         "/v1/models",
         "/v1/models/{model}",
+        "/v1/models/{model}/attribute.{form}",
         "/v1/models/{model}/classify",
         "/v1/models/{model}/explain",
         "/v1/models/{model}/features/{layer}.{form}",

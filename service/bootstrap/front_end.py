@@ -9,6 +9,7 @@ from service.bootstrap.doors import Glass, http_server, open_inference
 from service.bootstrap.guards import guards
 from service.bootstrap.parts import grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
+from service.bootstrap.surveying import surveying
 from service.config import Config
 from service.core.use_cases import ModelCatalog
 from service.dispatch import Dispatcher
@@ -64,7 +65,7 @@ def build(config: Config) -> Lifecycle:
         grpc,
         http,
         ready,
-        behind=[queue, catalog, jobs, pacing],
+        behind=[queue, catalog, jobs, pacing, surveying(server, metrics.watch_lines().show)],
         follow=catalog.follow,
         prepare=lambda: vet(server),
         poll_s=min(config.poll_s, _LOOK_S),

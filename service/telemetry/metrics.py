@@ -25,6 +25,7 @@ from service.core.events import (
 from service.core.messages import ModelKey
 from service.core.ports import Depth
 from service.telemetry.histograms import BulkHistogram, Series
+from service.telemetry.lines import LineSeries
 from service.telemetry.statistics import Statistics
 from service.telemetry.triton import TritonCollector
 
@@ -88,6 +89,12 @@ class Metrics:
         """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
         self._registry.register(_Watched(self._models.ready, depth, in_flight))
         self._registry.register(TritonCollector(self.statistics, self._models.ready, depth))
+
+    def watch_lines(self) -> LineSeries:
+        """Tell of the queue in Redis whatever the returned series is shown."""
+        lines = LineSeries()
+        self._registry.register(lines)
+        return lines
 
     def emit(self, event: Event) -> None:
         """Count one event."""

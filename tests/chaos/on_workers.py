@@ -57,7 +57,7 @@ async def worker_and_supervisor_die(site: Site) -> Recovery:
     await site.admitted(600)
     await site.begun(40)
     victim = site.workers[0]
-    held = site.held_by(victim)
+    held = await _busy(site, victim)
     victim.process.kill()
     killed = time.monotonic()
     await site.told()
@@ -84,15 +84,23 @@ async def worker_is_stopped_past_its_lease(site: Site) -> Recovery:
     await site.admitted(400)
     await site.begun(40)
     victim = site.workers[0]
-    held = site.held_by(victim)
+    held = await _busy(site, victim)
     _signal(victim, signal.SIGSTOP)
     stopped = time.monotonic()
+    victim.hold.unlink()
     await site.told()
     await until(lambda: time.monotonic() - stopped > 16, 30)
     _signal(victim, signal.SIGCONT)
     site.ask(100)
     await site.told()
     return recovered_s(site.ledger.path, held, stopped)
+
+
+async def _busy(site: Site, victim: WorkerStarted) -> frozenset[str]:
+    """Hold its engines until both lanes have a batch; what it has leased then."""
+    victim.hold.touch()
+    await until(lambda: len(site.held_by(victim)) >= 8, 30)
+    return site.held_by(victim)
 
 
 def _signal(worker: WorkerStarted, number: signal.Signals) -> None:

@@ -14,7 +14,6 @@ class Proxy:
         self._target = target
         self._server: asyncio.Server | None = None
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
         self._cuts = 0
         self.port = 0
@@ -30,10 +29,10 @@ class Proxy:
         """Break what is left."""
         assert self._server is not None
         self._server.close()
-        self.reset()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.pass_on()
+        while self._pairs:
+            self.reset()
+            await asyncio.sleep(0.01)
 
     @property
     def url(self) -> str:
@@ -80,12 +79,10 @@ class Proxy:
             asyncio.create_task(self._pass(reader, back, cuts=False)),
             asyncio.create_task(self._pass(there, writer, cuts=True)),
         }
-        self._tasks |= ways
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for each in pair:
             each.transport.abort()
         await asyncio.wait(ways)
-        self._tasks -= ways
         self._pairs.discard(pair)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, cuts: bool) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from service.core.errors import Code, NotReady, ServiceError
+from service.core.errors import NotReady
 from service.core.events import Emit, RequestDone
 from service.core.image import Limits, inspect
 from service.core.messages import Answer, ModelKey, Options, Payload, Priority, Request
 from service.core.ports import Submissions
+from service.telemetry.context import REQUEST_ID, TRACEPARENT
+from service.telemetry.outcomes import code_of
 
 
 class Dispatcher:
@@ -48,10 +50,11 @@ class Dispatcher:
         Cancelling the awaiting task withdraws the request. Raises `BadImage`, `NoSuchModel`, `NotReady`,
         `Overloaded`, `TooLate` or `EngineFailed`.
         """
+        REQUEST_ID.set(id)
         with _Observed(self._emit, self._now, method) as observed:
             observed.key = key = self._admit(model, version)
             inspect(image, self._limits)
-            answer = await self._queue.submit(Request(id, key, image, options, deadline))
+            answer = await self._queue.submit(Request(id, key, image, options, deadline, trace=TRACEPARENT.get()))
             observed.answers = (answer,)
             return answer
 
@@ -71,12 +74,14 @@ class Dispatcher:
 
         Raises what `classify` does.
         """
+        REQUEST_ID.set(id)
         with _Observed(self._emit, self._now, method) as observed:
             observed.key = key = self._admit(model, version)
             if not options.pixels:
                 for image in images:
                     inspect(bytes(image), self._limits)
-            requests = [Request(id, key, image, options, deadline, priority) for image in images]
+            trace = TRACEPARENT.get()
+            requests = [Request(id, key, image, options, deadline, priority, trace) for image in images]
             observed.answers = answers = await _together([self._queue.submit(request) for request in requests])
             return answers
 
@@ -107,15 +112,8 @@ class _Observed:
     ) -> None:
         took_s = self._now() - self._started
         timings = tuple([answer.timing for answer in self.answers])
-        self._emit(RequestDone(self.key.name, self._method, _code(error), took_s, self.key.version, timings))
-
-
-def _code(error: BaseException | None) -> Code | None:
-    if error is None:
-        return None
-    if isinstance(error, ServiceError):
-        return error.code
-    return Code.CANCELLED if isinstance(error, asyncio.CancelledError) else Code.FAILED
+        best = tuple([answer.predictions[0] for answer in self.answers if answer.predictions])
+        self._emit(RequestDone(self.key.name, self._method, code_of(error), took_s, self.key.version, timings, best))
 
 
 async def _together(submissions: Sequence[Coroutine[Any, Any, Answer]]) -> Sequence[Answer]:

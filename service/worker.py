@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
+from service.core.events import BatchTaken, Emit
 from service.core.messages import Lease, ModelKey
 from service.core.ports import Engine, Work
-from service.core.share import share
+from service.core.share import bound, share
 from service.lane import Outcomes
 
 
@@ -24,8 +25,9 @@ class Batches(Protocol):
 class Worker:
     """Serves one model version from a queue, one task and one thread per lane, until its line is closed and drained."""
 
-    def __init__(self, model: ModelKey, engine: Engine, work: Work, lane: Batches) -> None:
+    def __init__(self, model: ModelKey, engine: Engine, work: Work, lane: Batches, emit: Emit) -> None:
         self._model = model
+        self._emit = emit
         self._engine = engine
         self._work = work
         self._lane = lane
@@ -50,12 +52,18 @@ class Worker:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while leases := await self._work.lease(self._model, self._share):
+        waiting = 0
+
+        def limit(count: int) -> int:
+            nonlocal waiting
+            waiting = count
+            return share(count, self._idle, self._batch)
+
+        while leases := await self._work.lease(self._model, limit):
+            self._emit(BatchTaken(self._model, len(leases), bound(waiting, len(leases), self._batch)))
+            waiting = 0
             self._idle -= 1
             alone = len(leases) == 1 and self._idle == self._lanes - 1
             outcomes = await loop.run_in_executor(self._threads, partial(self._lane.classify, leases, alone=alone))
             self._idle += 1
             self._work.settle(outcomes)
-
-    def _share(self, waiting: int) -> int:
-        return share(waiting, self._idle, self._batch)

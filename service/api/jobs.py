@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from service.api.guard import Context, guarded
 from service.core.errors import NotReady
+from service.core.events import Emit, JobChanged
 from service.core.use_cases import Jobs
 from service.rpc.jobs import from_job, from_result, page_size, to_item, to_order
 from service.rpc.pb.vitrine.v1 import jobs_pb2 as pb
@@ -19,8 +20,9 @@ Found = TypeVar("Found")
 class JobsServicer(jobs_pb2_grpc.JobsServicer):
     """Jobs on the wire; `inside()` keeps them, or raises `Refused` where nobody does."""
 
-    def __init__(self, inside: Callable[[], Jobs]) -> None:
+    def __init__(self, inside: Callable[[], Jobs], emit: Emit) -> None:
         self._inside = inside
+        self._emit = emit
         self._closed = asyncio.Event()
 
     def close(self) -> None:
@@ -30,7 +32,9 @@ class JobsServicer(jobs_pb2_grpc.JobsServicer):
     @guarded
     async def Open(self, request: pb.OpenJobRequest, _context: Context) -> pb.Job:
         """Begin a job."""
-        return from_job(await self._inside().open(to_order(request)))
+        job = await self._inside().open(to_order(request))
+        self._emit(JobChanged("opened"))
+        return from_job(job)
 
     @guarded
     async def Append(self, request: pb.AppendJobRequest, _context: Context) -> pb.AppendJobResponse:
@@ -42,7 +46,9 @@ class JobsServicer(jobs_pb2_grpc.JobsServicer):
     @guarded
     async def Seal(self, request: pb.SealJobRequest, _context: Context) -> pb.Job:
         """Take no more chunks."""
-        return from_job(await self._inside().seal(request.id, request.chunks))
+        job = await self._inside().seal(request.id, request.chunks)
+        self._emit(JobChanged("sealed"))
+        return from_job(job)
 
     @guarded
     async def Get(self, request: pb.GetJobRequest, _context: Context) -> pb.Job:
@@ -61,7 +67,9 @@ class JobsServicer(jobs_pb2_grpc.JobsServicer):
     @guarded
     async def Cancel(self, request: pb.CancelJobRequest, _context: Context) -> pb.Job:
         """Compute no more of it."""
-        return from_job(await self._inside().cancel(request.id))
+        job = await self._inside().cancel(request.id)
+        self._emit(JobChanged("cancelled"))
+        return from_job(job)
 
     @guarded
     async def Watch(self, request: pb.WatchJobRequest, context: Context) -> None:

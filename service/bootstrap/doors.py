@@ -10,6 +10,7 @@ from service.bootstrap.guards import Guards
 from service.bootstrap.parts import VERSION
 from service.config import Config, host_and_port
 from service.core.allowance import Allowance
+from service.core.events import Emit
 from service.core.use_cases import Classifying, ClassifyingAll, Diagnosing, Introspecting, ModelCatalog
 from service.introspect.desk import Desk
 from service.oip.inference import About, OpenInference
@@ -31,10 +32,10 @@ class Glass:
     layers: TappedLayers
 
 
-def glass(config: Config, inside: Introspecting, health: Diagnosing) -> Glass:
+def glass(config: Config, inside: Introspecting, health: Diagnosing, emit: Emit) -> Glass:
     """The ways into `inside`, and to examine it."""
     allowance = Allowance(config.introspection_per_minute)
-    desk = Desk(config.introspection_threads, config.introspection_waiting, allowance)
+    desk = Desk(config.introspection_threads, config.introspection_waiting, allowance, emit=emit)
     twin = IntrospectionTwin(inside, desk, config.max_image_bytes)
     return Glass(IntrospectionServicer(inside, desk, health=health), twin, TappedLayers(inside, desk))
 

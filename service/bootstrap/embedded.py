@@ -33,7 +33,7 @@ def build(config: Config) -> Lifecycle:
     metrics, emit = observed()
 
     def host(key: ModelKey, engine: Engine) -> Host:
-        return jobs.feed(key, engine, Worker(key, engine, queue, Lane(key, engine, limits, emit)))
+        return jobs.feed(key, engine, Worker(key, engine, queue, Lane(key, engine, limits, emit), emit))
 
     def ready() -> tuple[bool, str]:
         return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
@@ -56,7 +56,7 @@ def build(config: Config) -> Lifecycle:
     )
     jobs = embedded_jobs(config, catalog.resolve, queue, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
-    looked_into = glass(config, looking, diagnostics(looking, store)) if config.introspection else None
+    looked_into = glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None
     standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
     grpc = GrpcServer(
         grpc_settings(config, guarded.tls),
@@ -64,11 +64,12 @@ def build(config: Config) -> Lifecycle:
         catalog,
         emit,
         looked_into.grpc if looked_into else None,
-        jobs=JobsServicer(jobs.inside),
+        jobs=JobsServicer(jobs.inside, emit),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
         interceptors=guarded.interceptors(),
     )
     metrics.watch(queue.depth, grpc.in_flight)
+    metrics.watch_settings(catalog.list)
     http = http_server(
         config,
         dispatcher,

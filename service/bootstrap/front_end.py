@@ -11,6 +11,7 @@ from service.bootstrap.parts import grpc_settings, image_limits, job_limits, log
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.surveying import surveying
 from service.config import Config
+from service.core.events import Emit
 from service.core.use_cases import ModelCatalog
 from service.dispatch import Dispatcher
 from service.lifecycle import Lifecycle
@@ -36,7 +37,7 @@ def build(config: Config) -> Lifecycle:
     queue = RedisSubmissions(server, queue_limits(config), emit)
     catalog = RedisCatalog(server, emit)
     dispatcher = Dispatcher(catalog.resolve, queue, image_limits(config), emit)
-    looked_into = _glass(config, catalog)
+    looked_into = _glass(config, catalog, emit)
     standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
     jobs = RedisJobs(server, catalog.resolve, job_limits(config))
     grpc = GrpcServer(
@@ -45,11 +46,12 @@ def build(config: Config) -> Lifecycle:
         catalog,
         emit,
         looked_into.grpc if looked_into else None,
-        jobs=JobsServicer(lambda: jobs),
+        jobs=JobsServicer(lambda: jobs, emit),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
         interceptors=guarded.interceptors(),
     )
     metrics.watch(queue.depth, grpc.in_flight)
+    metrics.watch_settings(catalog.list)
     http = http_server(
         config,
         dispatcher,
@@ -74,10 +76,10 @@ def build(config: Config) -> Lifecycle:
     )
 
 
-def _glass(config: Config, catalog: ModelCatalog) -> Glass | None:
+def _glass(config: Config, catalog: ModelCatalog, emit: Emit) -> Glass | None:
     """Looking in needs the model files and an engine here: it is offered where `models` says where they are."""
     if not config.introspection or "models" not in config.model_fields_set:
         return None
     from service.bootstrap.remote_glass import remote_glass  # noqa: PLC0415 - else no ONNX Runtime is needed
 
-    return remote_glass(config, catalog)
+    return remote_glass(config, catalog, emit)

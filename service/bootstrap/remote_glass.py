@@ -8,6 +8,7 @@ from service.bootstrap.doors import Glass, glass
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import diagnostics, introspector
 from service.config import Config
+from service.core.events import Emit
 from service.core.use_cases import ModelCatalog
 from service.engine.store import ModelStore
 from service.introspect.mounted import Mounted
@@ -16,9 +17,9 @@ from service.introspect.mounted import Mounted
 _PLAIN = {"providers": ("cpu",), "precision": "exact", "lanes": 1, "intra_op_threads": 1, "batch": 1}
 
 
-def remote_glass(config: Config, catalog: ModelCatalog) -> Glass:
+def remote_glass(config: Config, catalog: ModelCatalog, emit: Emit) -> Glass:
     """Looks into what `catalog` says is served. Raises `Refused` when no ONNX Runtime is installed here."""
     store = ModelStore(config.models)
     mounted = Mounted(catalog.get, opener(config.model_copy(update=_PLAIN), store), partial(file_of, store))
     looking = introspector(config, mounted.subject)
-    return glass(config, looking, diagnostics(looking, store))
+    return glass(config, looking, diagnostics(looking, store), emit)

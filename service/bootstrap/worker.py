@@ -45,7 +45,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
 
     def host(key: ModelKey, engine: Engine) -> Worker:
         lane = Lane(key, engine, limits, emit)
-        return Worker(key, engine, work, watchdog.watch(key, lane, _batch_s(engine.tuning)))
+        return Worker(key, engine, work, watchdog.watch(key, lane, _batch_s(engine.tuning)), emit)
 
     def ready() -> tuple[bool, str]:
         return (False, work.away) if work.away else catalog.ready()
@@ -54,6 +54,8 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     fetcher = uri_fetcher(config)
     work = RedisWork(server, emit, worker=incarnation.name, fetch=fetcher)
     catalog = Catalog(store, opener(config, store), host, emit, keep=config.keep_versions)
+    metrics.watch_settings(catalog.list)
+    metrics.watch_leases(work.leases)
     app = create_app(VERSION, catalog, ready, metrics.render)
     emit(WorkerStarted(incarnation.restarts))
     return Working(

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.core.errors import Code, Reason
-from service.core.messages import ModelKey, Timing
+from service.core.messages import ModelKey, Prediction, Timing
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDone:
     """One request left the front-end. `code` is None when it succeeded; `took_s` from admission to answer.
 
-    `version` is 0 when none was found; `timings` has one entry per picture answered.
+    `version` is 0 when none was found; `timings` has one entry per picture answered, `best` the first prediction of
+    each that has any.
     """
 
     model: str
@@ -22,6 +23,16 @@ class RequestDone:
     took_s: float
     version: int = 0
     timings: tuple[Timing, ...] = ()
+    best: tuple[Prediction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTaken:
+    """A lane took `size` requests; `reason` says what bounded them, see `core.share`."""
+
+    model: ModelKey
+    size: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +104,59 @@ class WorkerStarted:
     restarts: int
 
 
-Event = RequestDone | BatchRan | Rejected | Dropped | BatchBisected | ModelChanged | ProviderFellBack | WorkerStarted
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """A request was leased again, since its worker died (`deaths` of them so far) or lost its lease."""
+
+    model: ModelKey
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A request that killed one worker after the other became a dead letter."""
+
+    model: ModelKey
+
+
+@dataclass(frozen=True, slots=True)
+class JobItemsDone:
+    """Redis has the results of so many items of jobs."""
+
+    model: ModelKey
+    succeeded: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """A caller did something to a job: "opened", "sealed" or "cancelled" it."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookedIn:
+    """A question about the inside of a model was answered, or not; `took_s` includes waiting for a thread."""
+
+    code: Code | None
+    took_s: float
+
+
+Event = (
+    RequestDone
+    | BatchRan
+    | BatchTaken
+    | Rejected
+    | Dropped
+    | BatchBisected
+    | ModelChanged
+    | ProviderFellBack
+    | WorkerStarted
+    | Redelivered
+    | Buried
+    | JobItemsDone
+    | JobChanged
+    | LookedIn
+)
 Emit = Callable[[Event], None]

@@ -52,6 +52,7 @@ class Request:
 
     `image` is an encoded picture (JPEG, PNG, ...), or pixels if the options say so. `deadline` is in seconds of this
     process's monotonic clock, `NEVER` without one; a queue that leaves the process carries the remaining time instead.
+    `trace` is the caller's span as W3C Trace Context writes it (traceparent), empty where nobody traces.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Request:
     options: Options = field(default_factory=Options)
     deadline: float = NEVER
     priority: Priority = Priority.NORMAL
+    trace: str = ""
 
     def late(self, now: float) -> bool:
         """Whether the deadline has passed at `now`."""

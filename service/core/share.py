@@ -10,3 +10,16 @@ def share(waiting: int, idle_lanes: int, best_batch: int) -> int:
     them idle. Both were measured to cost more than they bring on CPUs.
     """
     return min(best_batch, -(-waiting // idle_lanes))
+
+
+def bound(waiting: int, taken: int, best_batch: int) -> str:
+    """Why a lane took `taken` of `waiting`, and not more.
+
+    It filled its batch ("full"), took all there was ("drained"), or left the rest to other idle lanes ("shared"). When
+    nothing was waiting, these are what a dead worker has left ("claimed").
+    """
+    if not waiting:
+        return "claimed"
+    if taken == best_batch:
+        return "full"
+    return "drained" if taken == waiting else "shared"

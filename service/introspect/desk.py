@@ -14,6 +14,8 @@ from typing import TypeVar
 
 from service.core.allowance import Allowance
 from service.core.errors import Overloaded, Reason
+from service.core.events import Emit, LookedIn
+from service.telemetry.outcomes import code_of
 
 Result = TypeVar("Result")
 Event = TypeVar("Event")
@@ -28,7 +30,7 @@ class Desk:
     """Runs what blocks, `threads` calls at a time; up to `max_waiting` more wait, others are told to come again.
 
     A caller that is named may ask no more often than the `allowance` says. On Linux the threads have a lower priority
-    than the lanes. To be used on one event loop.
+    than the lanes. Each question is told to `emit` when it ends. To be used on one event loop.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class Desk:
         max_waiting: int = 8,
         allowance: Allowance | None = None,
         now: Callable[[], float] = time.monotonic,
+        emit: Emit | None = None,
     ) -> None:
+        self._emit = emit
         self._pool = ThreadPoolExecutor(threads, "introspect", initializer=_step_back)
         self._free = asyncio.Semaphore(threads)
         self._limit = threads + max_waiting
@@ -66,6 +70,19 @@ class Desk:
 
     @asynccontextmanager
     async def _place(self, who: str) -> AsyncIterator[None]:
+        started, ended = self._now(), None
+        try:
+            async with self._admitted_place(who):
+                yield
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            if self._emit:
+                self._emit(LookedIn(code_of(ended), self._now() - started))
+
+    @asynccontextmanager
+    async def _admitted_place(self, who: str) -> AsyncIterator[None]:
         self._check(who)
         if self._admitted >= self._limit:
             message = f"introspection: {self._limit} requests are being answered or waiting"

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from service.core.errors import Cancelled, ServiceError
-from service.core.events import Dropped
-from service.core.messages import Lease, Outcome, Priority
+from service.core.events import Buried, Dropped, JobItemsDone, Redelivered
+from service.core.messages import Answer, Lease, Outcome, Priority
 from service.queues import scripts
 from service.queues.completion import Call, Finished, burial, completions
 from service.queues.envelope import read_work
@@ -136,6 +136,11 @@ class Line:
             self._site.emit(Dropped(self._post.model, "lease", expired=late))
         return late or held.lease.gone or held.lost
 
+    @property
+    def held(self) -> int:
+        """Leases that are not settled."""
+        return len(self._post.shelf.held)
+
     # What the dead have left
 
     async def _claim(self) -> list[Lease]:
@@ -176,6 +181,7 @@ class Line:
                 continue
             held, item = await self._supply.take(work, priority)
             held.alone = deaths > 0
+            self._site.emit(Redelivered(self._post.model, deaths))
             if deaths >= self._site.times.max_deaths:
                 await self._bury(held, deaths)
             elif await self._supply.fill(held, item):
@@ -185,6 +191,7 @@ class Line:
     async def _bury(self, held: Held, deaths: int) -> None:
         call = burial(self._post, held, deaths)
         await self._site.commands.run(call.script, call.keys, *call.args)
+        self._site.emit(Buried(self._post.model))
         self._post.shelf.drop([held])
 
     # Outcomes
@@ -214,11 +221,19 @@ class Line:
             async with asyncio.timeout(self._site.times.keep_answers_s):
                 for call in completions(self._post, priority, finished, ms_per_item):
                     await self._carry_out(call)
+                self._tell(finished)
         except TimeoutError:
             return  # the leases end, and another worker computes these again
         finally:
             self._post.shelf.drop(held for held, _ in finished)
             self._stir()
+
+    def _tell(self, finished: Sequence[Finished]) -> None:
+        """State how many items of jobs have their results."""
+        items = [outcome for held, outcome in finished if held.work.place is not None and outcome is not None]
+        if items:
+            succeeded = sum(isinstance(outcome, Answer) for outcome in items)
+            self._site.emit(JobItemsDone(self._post.model, succeeded, len(items) - succeeded))
 
     async def _carry_out(self, call: Call) -> None:
         while True:

@@ -6,7 +6,7 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from service.core.events import Emit
@@ -100,6 +100,10 @@ class RedisWork:
         """Wait until something is queued, then take `limit(waiting)` of it; see `Work.lease`."""
         line = self._lines.get(model)
         return await line.lease(limit) if line else ()
+
+    def leases(self) -> Mapping[ModelKey, int]:
+        """How many requests of each model version are held by this worker."""
+        return {model: line.held for model, line in self._lines.items()}
 
     def settle(self, outcomes: Sequence[tuple[Lease, Outcome]]) -> None:
         """Hand each outcome to its caller."""

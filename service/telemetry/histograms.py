@@ -7,6 +7,7 @@ the server about 40 us in all. Appending to a deque takes 0.05 us, counting with
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 #: What may wait to be counted, per series: bounds memory when nobody scrapes.
@@ -42,7 +44,8 @@ class BulkHistogram(Collector):
         names = [*map(floatToGoString, self._bounds), "+Inf"]
         for values, series in list(self._series.items()):
             counts, total = series.count()
-            family.add_metric(values, list(zip(names, np.cumsum(counts).astype(float), strict=True)), total)
+            cumulated = np.cumsum(counts).astype(float)
+            family.add_metric(values, list(zip(names, cumulated, series.exemplars(), strict=True)), total)
         yield family
 
 
@@ -55,6 +58,16 @@ class Series:
         self._counts = np.zeros(len(bounds) + 1, np.int64)
         self._sum = 0.0
         self._counting = threading.Lock()
+        self._exemplars: list[Exemplar | None] = [None] * len(self._counts)
+
+    def exemplify(self, value: float, trace_id: str) -> None:
+        """Have `value`, which was observed, stand for its bucket with the trace that it was part of."""
+        bucket = int(self._bounds.searchsorted(value, side="left"))
+        self._exemplars[bucket] = Exemplar({"trace_id": trace_id}, value, time.time())
+
+    def exemplars(self) -> Sequence[Exemplar | None]:
+        """The last exemplar of each bucket; OpenMetrics shows them, Prometheus' older text does not."""
+        return tuple(self._exemplars)
 
     def observe(self, values: Iterable[float]) -> None:
         """Add `values`."""

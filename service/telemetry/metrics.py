@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, PlatformCollector, ProcessCollector
@@ -24,10 +24,15 @@ from service.core.events import (
 )
 from service.core.messages import ModelKey
 from service.core.ports import Depth
+from service.core.status import ModelStatus
+from service.telemetry.context import trace_id
 from service.telemetry.histograms import BulkHistogram, Series
 from service.telemetry.lines import LineSeries
+from service.telemetry.predictions import Predictions
+from service.telemetry.settings import SettingsCollector
 from service.telemetry.statistics import Statistics
 from service.telemetry.triton import TritonCollector
+from service.telemetry.work import WorkSeries
 
 #: The model label of requests for a model that is not there: what callers make up must not become series.
 UNKNOWN = "unknown"
@@ -80,6 +85,9 @@ class Metrics:
             "vitrine_batches_bisected", "Batches that failed as a whole and were halved", ["model"], registry=registry
         )
         self._models = ModelSeries(registry)
+        self._work = WorkSeries(registry)
+        self._predictions = Predictions()
+        registry.register(self._predictions)
         self.statistics = Statistics()  #: what Triton would count
         self._restarts = Counter(
             "vitrine_worker_restarts", "Child processes of this worker that died and were replaced", registry=registry
@@ -89,6 +97,14 @@ class Metrics:
         """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
         self._registry.register(_Watched(self._models.ready, depth, in_flight))
         self._registry.register(TritonCollector(self.statistics, self._models.ready, depth))
+
+    def watch_settings(self, statuses: Callable[[], Sequence[ModelStatus]]) -> None:
+        """Read how each version is run at each scrape."""
+        self._registry.register(SettingsCollector(statuses))
+
+    def watch_leases(self, leases: Callable[[], Mapping[ModelKey, int]]) -> None:
+        """Read how many requests this worker holds at each scrape."""
+        self._registry.register(_Leases(leases))
 
     def watch_lines(self) -> LineSeries:
         """Tell of the queue in Redis whatever the returned series is shown."""
@@ -117,6 +133,8 @@ class Metrics:
                 self._models.fall_back(event)
             case WorkerStarted():
                 self._restarts.inc(event.restarts)
+            case _:
+                self._work.emit(event)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and their content type, in the format that the `Accept` header asks for."""
@@ -130,7 +148,12 @@ class Metrics:
         if count is None:
             count = self._requests_by[labels] = self._requests.labels(*labels).inc
         count()
-        self._times(model).total.observe((event.took_s,))
+        total = self._times(model).total
+        total.observe((event.took_s,))
+        if traced := trace_id():
+            total.exemplify(event.took_s, traced)
+        if event.best:
+            self._predictions.observe(model, event.best)
 
     def _batch(self, event: BatchRan) -> None:
         times = self._times(event.model.name)
@@ -248,3 +271,20 @@ class _Watched(Collector):
         yield GaugeMetricFamily(
             "vitrine_requests_in_flight", "Classifications that callers wait for", value=self._in_flight()
         )
+
+
+class _Leases(Collector):
+    """What a worker holds, read when it is scraped."""
+
+    def __init__(self, leases: Callable[[], Mapping[ModelKey, int]]) -> None:
+        self._leases = leases
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        held = GaugeMetricFamily(
+            "vitrine_leases",
+            "Requests that this worker holds: computed, waiting for a lane, or not yet settled",
+            labels=["model", "version"],
+        )
+        for key, count in self._leases().items():
+            held.add_metric([key.name, str(key.version)], count)
+        yield held

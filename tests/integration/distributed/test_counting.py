@@ -45,7 +45,9 @@ async def serving(deployment: Deployment, engine: FakeEngine, events: list[Event
         RedisWork(server, events.append, keys=KEYS) as work,
         RedisSubmissions(server, QueueLimits(), events.append, keys=KEYS) as queue,
     ):
-        worker = Worker(TINY, engine, work, Lane(TINY, engine, Limits(10_000, 10_000, 100), events.append))
+        worker = Worker(
+            TINY, engine, work, Lane(TINY, engine, Limits(10_000, 10_000, 100), events.append), events.append
+        )
         worker.start()
         await work.announced(TINY)
         yield queue

@@ -63,7 +63,7 @@ class Bench:
         self.catalog = Catalog(self.store, self.store.open_engine, self.host, self.events.append, keep=2)
 
     def host(self, key: ModelKey, engine: Engine) -> Worker:
-        return Worker(key, engine, self.queue, Lane(key, engine, Limits(), self.events.append))
+        return Worker(key, engine, self.queue, Lane(key, engine, Limits(), self.events.append), self.events.append)
 
     def states(self) -> dict[str, str]:
         """State by model and version."""

@@ -33,7 +33,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.queue = MemoryQueue(QueueLimits(), self.events.append)
         lane = Lane(MODEL, self.engine, Limits(), self.events.append)
-        self.worker = Worker(MODEL, self.engine, self.queue, lane)
+        self.worker = Worker(MODEL, self.engine, self.queue, lane, self.events.append)
 
     def ask(self, name: str, image: bytes = LIGHT) -> asyncio.Task[Answer]:
         """Submit in a task of its own."""

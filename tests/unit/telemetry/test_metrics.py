@@ -8,16 +8,25 @@ from service.core.errors import Code, Reason
 from service.core.events import (
     BatchBisected,
     BatchRan,
+    BatchTaken,
+    Buried,
     Dropped,
     Event,
+    JobChanged,
+    JobItemsDone,
+    LookedIn,
     ModelChanged,
     ProviderFellBack,
+    Redelivered,
     Rejected,
     RequestDone,
 )
-from service.core.messages import ModelKey
+from service.core.messages import ModelKey, Prediction
 from service.core.ports import Depth
+from service.telemetry.context import TRACEPARENT
 from service.telemetry.metrics import Metrics
+from service.telemetry.predictions import MAX_LABELS
+from tests.fakes import BROKEN, READY
 
 DIGITS = ModelKey("digits", 3)
 
@@ -152,3 +161,100 @@ def test_the_scraper_chooses_the_format() -> None:
 
     assert body.endswith(b"# EOF\n")
     assert content_type.startswith("application/openmetrics-text")
+
+
+def answered(*labels: str, score: float = 0.9) -> RequestDone:
+    best = tuple(Prediction(label, 0, score) for label in labels)
+    return RequestDone("digits", "Classify", None, 0.002, best=best)
+
+
+def test_answers_are_counted_by_their_best_class() -> None:
+    """With how sure the model was: when the pictures change, this changes first."""
+    samples = after(answered("seven", "one"), answered("seven", score=0.35))
+
+    assert samples["vitrine_predictions_total label=seven model=digits"] == 2
+    assert samples["vitrine_predictions_total label=one model=digits"] == 1
+    assert samples["vitrine_prediction_score_bucket le=0.4 model=digits"] == 1
+    assert samples["vitrine_prediction_score_count model=digits"] == 3
+
+
+def test_thousands_of_classes_are_few_series() -> None:
+    """Classes beyond the first fifty share one series, and each keeps the one that it had."""
+    metrics = Metrics("1.2.3")
+    metrics.emit(answered(*(f"class {n}" for n in range(1000))))
+    first = scraped(metrics)
+    metrics.emit(answered("class 7", "class 700", "class 700"))
+    later = scraped(metrics)
+
+    assert len([name for name in first if name.startswith("vitrine_predictions_total")]) == MAX_LABELS + 1
+    assert first["vitrine_predictions_total label=other model=digits"] == 950
+    assert later["vitrine_predictions_total label=class 7 model=digits"] == 2
+    assert later["vitrine_predictions_total label=other model=digits"] == 952
+
+
+def test_batches_tell_what_bounded_them() -> None:
+    """Full ones ask for more lanes, drained ones do not."""
+    samples = after(BatchTaken(DIGITS, 8, "full"), BatchTaken(DIGITS, 8, "full"), BatchTaken(DIGITS, 1, "drained"))
+
+    assert samples["vitrine_batches_taken_total model=digits reason=full"] == 2
+    assert samples["vitrine_batches_taken_total model=digits reason=drained"] == 1
+
+
+def test_what_the_dead_leave_is_counted() -> None:
+    """Leased again, and in the end given up."""
+    samples = after(Redelivered(DIGITS, 1), Redelivered(DIGITS, 2), Buried(DIGITS))
+
+    assert samples["vitrine_redeliveries_total model=digits"] == 2
+    assert samples["vitrine_dead_letters_total model=digits"] == 1
+
+
+def test_leases_are_read_at_the_scrape() -> None:
+    """As many as the worker holds then."""
+    metrics = Metrics("1.2.3")
+    metrics.watch_leases(lambda: {DIGITS: 5})
+
+    assert scraped(metrics)["vitrine_leases model=digits version=3"] == 5
+
+
+def test_jobs_are_counted_by_callers_and_by_workers() -> None:
+    """What was asked for, and what became of the items."""
+    samples = after(JobChanged("opened"), JobChanged("sealed"), JobItemsDone(DIGITS, 30, 1))
+
+    assert samples["vitrine_jobs_total action=opened"] == 1
+    assert samples["vitrine_job_items_total model=digits outcome=succeeded"] == 30
+    assert samples["vitrine_job_items_total model=digits outcome=failed"] == 1
+
+
+def test_looking_in_has_its_own_times() -> None:
+    """By how it ended, so that those turned away do not make it look quick."""
+    samples = after(LookedIn(None, 0.2), LookedIn(Code.OVERLOADED, 0.0))
+
+    assert samples["vitrine_introspection_seconds_sum code=OK"] == 0.2
+    assert samples["vitrine_introspection_seconds_count code=OVERLOADED"] == 1
+
+
+def test_a_tuned_version_shows_its_setting() -> None:
+    """What it runs with, and what that reached when it was measured; a broken one has none."""
+    metrics = Metrics("1.2.3")
+    metrics.watch_settings(lambda: (READY, BROKEN))
+    samples = scraped(metrics)
+    setting = "batch=8 cached=true intra_op_threads=1 lanes=2 model=digits precision=bf16 provider=openvino version=3"
+
+    assert samples[f"vitrine_model_setting_info {setting}"] == 1
+    assert samples["vitrine_model_tuned_images_per_second model=digits version=3"] == 11100
+    assert samples["vitrine_model_tuned_latency_seconds model=digits version=3"] == 0.0015
+    assert samples["vitrine_model_settings_ruled_out model=digits version=3"] == 1
+    assert not [name for name in samples if "fashion" in name]
+
+
+def test_a_slow_request_leads_to_its_trace() -> None:
+    """OpenMetrics shows an exemplar in the bucket that the request fell into; the older text cannot."""
+    metrics = Metrics("1.2.3")
+    token = TRACEPARENT.set("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    metrics.emit(RequestDone("digits", "Classify", None, 0.2))
+    TRACEPARENT.reset(token)
+    lines = metrics.render("application/openmetrics-text; version=1.0.0")[0].decode().splitlines()
+    (line,) = (line for line in lines if "0af7651916cd43dd8448eb211c80319c" in line)
+
+    assert line.startswith('vitrine_latency_seconds_bucket{le="0.25",model="digits",stage="total"} 1.0 # {trace_id=')
+    assert b"0af7651916cd43dd8448eb211c80319c" not in metrics.render()[0]

@@ -42,6 +42,9 @@ class Config(BaseSettings):
     tls_client_scopes: Annotated[tuple[str, ...], NoDecode] = Field(
         ("infer", "jobs"), description="what such clients may do: infer,jobs,debug,admin"
     )
+    certificates: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="PEM files whose expiry /metrics tells beside tls_cert's: those of a balancer in front"
+    )
     keys: SecretStr | None = Field(None, description="API keys, hashed, as YAML (`vitrine keys new`)")
     keys_file: Path | None = Field(None, description="file with the API keys, hashed (`vitrine keys new` writes it)")
     jwt_keys: Path | None = Field(None, description="file with the public keys (JWKS) of who signs tokens")
@@ -106,7 +109,7 @@ class Config(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
 
-    @field_validator("providers", "job_hosts", "job_buckets", "tls_client_scopes", mode="before")
+    @field_validator("providers", "job_hosts", "job_buckets", "tls_client_scopes", "certificates", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A private authority and a server certificate, for machines that have none from elsewhere. What exists is kept.
 # usage: deploy/tls/make-certificates.sh FOLDER [NAME ...]     names and addresses that the server is called by
-# writes: ca.pem (what clients trust), ca.key (keep it away from servers), server.pem (certificate and key)
+# writes: ca.pem (what clients trust), ca.key (keep it away from servers), server.crt, server.pem (with its key)
 set -euo pipefail
 folder=$1
 shift
@@ -28,6 +28,6 @@ openssl x509 -req -in "$new/server.csr" -CA "$new/ca.pem" -CAkey "$new/ca.key" -
     -out "$new/server.crt" -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$alternatives") 2>/dev/null
 cat "$new/server.crt" "$new/server.key" >"$new/server.pem"
 # Read by the user of the balancer's container; the folder is closed to other users of this machine.
-chmod 644 "$new/ca.pem" "$new/server.pem"
-mv "$new/ca.pem" "$new/ca.key" "$folder/"
+chmod 644 "$new/ca.pem" "$new/server.crt" "$new/server.pem"
+mv "$new/ca.pem" "$new/ca.key" "$new/server.crt" "$folder/"
 mv "$new/server.pem" "$folder/"

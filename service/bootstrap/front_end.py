@@ -7,7 +7,7 @@ from service.api.open_inference import OpenInferenceServicer
 from service.api.server import GrpcServer
 from service.bootstrap.doors import Glass, http_server, open_inference
 from service.bootstrap.guards import guards
-from service.bootstrap.parts import grpc_settings, image_limits, job_limits, log, observed, queue_limits
+from service.bootstrap.parts import certificates, grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.surveying import surveying
 from service.config import Config
@@ -51,6 +51,7 @@ def build(config: Config) -> Lifecycle:
         interceptors=guarded.interceptors(),
     )
     metrics.watch(queue.depth, grpc.in_flight)
+    metrics.watch_certificates(certificates(config))
     metrics.watch_settings(catalog.list)
     http = http_server(
         config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 
@@ -37,6 +38,11 @@ def observed() -> tuple[Metrics, Emit]:
 def image_limits(config: Config) -> Limits:
     """What a picture may be."""
     return Limits(config.max_image_bytes, config.max_image_pixels, config.max_image_side)
+
+
+def certificates(config: Config) -> list[Path]:
+    """The files whose expiry metrics tell: the server's own, and those of whoever stands in front of it."""
+    return [path for path in (config.tls_cert, *config.certificates) if path]
 
 
 def queue_limits(config: Config) -> QueueLimits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
@@ -26,6 +27,7 @@ from service.core.messages import ModelKey
 from service.core.ports import Depth
 from service.core.status import ModelStatus
 from service.telemetry.context import trace_id
+from service.telemetry.certificates import CertificateExpiry
 from service.telemetry.histograms import BulkHistogram, Series
 from service.telemetry.lines import LineSeries
 from service.telemetry.predictions import Predictions
@@ -105,6 +107,10 @@ class Metrics:
     def watch_leases(self, leases: Callable[[], Mapping[ModelKey, int]]) -> None:
         """Read how many requests this worker holds at each scrape."""
         self._registry.register(_Leases(leases))
+
+    def watch_certificates(self, files: Sequence[Path]) -> None:
+        """Tell at each scrape until when these PEM files are good."""
+        self._registry.register(CertificateExpiry(files))
 
     def watch_lines(self) -> LineSeries:
         """Tell of the queue in Redis whatever the returned series is shown."""

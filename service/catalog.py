@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol, Self
 
@@ -60,7 +60,8 @@ class Catalog:
     context manager closes it.
 
     `open_engine` verifies, reads and warms one version; it blocks, and raises `ServiceError` saying what is wrong.
-    `host` builds what serves it, and `let_go` is told of each engine that was closed.
+    `host` builds what serves it, and `let_go` is told of each engine that was closed. `routed` tells the versions of a
+    model that callers are routed to: they are kept however old they are.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Catalog:
         *,
         keep: int = 2,
         let_go: Callable[[Engine], None] = lambda _: None,
+        routed: Callable[[str], Collection[int]] = lambda _: (),
     ) -> None:
         self._store = store
         self._open_engine = open_engine
@@ -79,6 +81,7 @@ class Catalog:
         self._emit = emit
         self._keep = keep
         self._let_go = let_go
+        self._routed = routed
         self._stored: Mapping[str, tuple[int, ...]] = {}
         self._residents: dict[ModelKey, _Resident] = {}
         self._failures: dict[ModelKey, _Failure] = {}
@@ -236,10 +239,12 @@ class Catalog:
     # What ought to be served
 
     def _wanted(self, name: str, versions: Iterable[int]) -> Sequence[ModelKey]:
-        """Newest first: the newest `keep` that work and were not unloaded, and those loaded on request."""
+        """Newest first: the newest `keep` that work and were not unloaded, and those loaded on request or routed to."""
         keys = [ModelKey(name, version) for version in sorted(versions, reverse=True)]
         works = [key for key in keys if key not in self._failures and key not in self._unwanted]
-        return works[: self._keep] + [key for key in works[self._keep :] if key in self._pinned]
+        routed = self._routed(name)
+        kept = (key for key in works[self._keep :] if key in self._pinned or key.version in routed)
+        return [*works[: self._keep], *kept]
 
     def _missing(self, name: str, versions: Iterable[int]) -> ModelKey | None:
         return next((key for key in self._wanted(name, versions) if key not in self._residents), None)

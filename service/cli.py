@@ -57,6 +57,54 @@ def models(
     show(server, tuning=tuning)
 
 
+route = typer.Typer(no_args_is_help=True, help="Which version callers of a model get: labels, splits, shadows.")
+app.add_typer(route, name="route")
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="name of the model")]
+
+
+@route.command("show")
+def show_route(model: ModelName, *, server: Server = LOCAL) -> None:
+    """Print the routing in force."""
+    from service.commands.route import show  # noqa: PLC0415
+
+    show(server, model)
+
+
+@route.command("set")
+def set_route(
+    model: ModelName,
+    *,
+    server: Server = LOCAL,
+    label: Annotated[list[str] | None, typer.Option(metavar="LABEL=VERSION", help="name a version; repeatable")] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL=WEIGHT", help="share of a label; repeat for all of them")
+    ] = None,
+    shadow: Annotated[
+        str | None, typer.Option(metavar="LABEL[=SHARE]", help='send it copies (0.1: of a tenth); "" to stop')
+    ] = None,
+) -> None:
+    """Change labels, the split between them, or the shadow; what is not given stays."""
+    from service.commands.route import change  # noqa: PLC0415
+
+    change(server, model, label or (), split or (), shadow)
+
+
+@route.command("rollback")
+def roll_back_route(model: ModelName, *, server: Server = LOCAL) -> None:
+    """Put the routing before in force again, at once."""
+    from service.commands.route import roll_back  # noqa: PLC0415
+
+    roll_back(server, model)
+
+
+@route.command("clear")
+def clear_route(model: ModelName, *, server: Server = LOCAL) -> None:
+    """Let callers get the latest version again."""
+    from service.commands.route import clear  # noqa: PLC0415
+
+    clear(server, model)
+
+
 @app.command()
 def version() -> None:
     """Print the version and those of what it stands on."""

@@ -65,6 +65,9 @@ class Config(BaseSettings):
     tuning_budget_s: float = Field(6.0, gt=0, description="time to measure settings in, for each model")
     tuning_cache: Path | None = Field(None, description="folder of measured settings; default: beside the model")
 
+    routing_file: Path | None = Field(
+        None, description="file of routings, without Redis; default: routing.yaml in data_dir, or else in models"
+    )
     keep_versions: Positive = Field(2, description="newest versions of each model that are kept loaded")
     poll_s: float = Field(2.0, gt=0, description="seconds between two looks at the models folder")
 

@@ -14,10 +14,11 @@ from google.rpc.status_pb2 import Status
 from service.api.deadline import deadline_of
 from service.api.guard import Context, guarded, outcome
 from service.api.stream import Stream
-from service.core.errors import Code, InvalidInput
+from service.core.errors import InvalidInput, ServiceError
 from service.core.events import Emit, RequestDone
 from service.core.messages import Answer
-from service.core.use_cases import Classifying
+from service.core.routing import unrouted
+from service.core.use_cases import Choose, Classifying
 from service.rpc.classifier import from_answer, response_fields, to_options
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1 import classifier_pb2_grpc
@@ -34,8 +35,9 @@ class Bounds:
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     """Takes requests off the wire and hands them to `inside`, each with the caller's deadline."""
 
-    def __init__(self, inside: Classifying, emit: Emit, bounds: Bounds) -> None:
+    def __init__(self, inside: Classifying, emit: Emit, bounds: Bounds, choose: Choose = unrouted) -> None:
         self._inside = inside
+        self._choose = choose
         self._emit = emit
         self._bounds = bounds
         prefix = uuid.uuid4().hex[:8]
@@ -88,15 +90,17 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     async def _classify(self, request: pb.ClassifyRequest, deadline: float, method: str) -> Answer:
         try:
             options = to_options(request)
-        except InvalidInput:
-            self._emit(RequestDone("", method, Code.INVALID, 0.0))
+            key = request.route_key or request.id
+            version = self._choose(request.model, request.version, request.label, key)
+        except ServiceError as error:
+            self._emit(RequestDone("", method, error.code, 0.0))
             raise
         self.in_flight += 1
         try:
             return await self._inside.classify(
                 id=request.id or next(self._ids),
                 model=request.model,
-                version=request.version,
+                version=version,
                 image=request.image,
                 options=options,
                 deadline=deadline,

@@ -1,19 +1,27 @@
-"""`vitrine.v1.Models`: what is served, and loading and unloading it."""
+"""`vitrine.v1.Models`: what is served, loading and unloading it, and which version callers get."""
 
 from __future__ import annotations
 
+import structlog
+
+from service.api.asker import who
 from service.api.guard import Context, guarded
-from service.core.use_cases import ModelCatalog
+from service.core.errors import Unsupported
+from service.core.use_cases import ModelCatalog, Routes
 from service.rpc.models import check_name, from_status
 from service.rpc.pb.vitrine.v1 import models_pb2 as pb
 from service.rpc.pb.vitrine.v1 import models_pb2_grpc
+from service.rpc.routing import from_record, to_routing
+
+_log = structlog.get_logger("vitrine.models")
 
 
 class ModelsServicer(models_pb2_grpc.ModelsServicer):
     """The catalog on the wire."""
 
-    def __init__(self, catalog: ModelCatalog) -> None:
+    def __init__(self, catalog: ModelCatalog, routes: Routes | None = None) -> None:
         self._catalog = catalog
+        self._known_routes = routes
 
     @guarded
     async def List(self, _request: pb.ListModelsRequest, _context: Context) -> pb.ListModelsResponse:
@@ -38,3 +46,33 @@ class ModelsServicer(models_pb2_grpc.ModelsServicer):
         check_name(request.model)
         await self._catalog.unload(request.model, request.version)
         return pb.UnloadModelResponse()
+
+    @guarded
+    async def GetRouting(self, request: pb.GetRoutingRequest, _context: Context) -> pb.Routing:
+        """The routing in force."""
+        check_name(request.model)
+        self._catalog.get(request.model, 0)
+        return from_record(request.model, self._routes.get(request.model))
+
+    @guarded
+    async def SetRouting(self, request: pb.SetRoutingRequest, context: Context) -> pb.Routing:
+        """Another routing, in force from now on."""
+        asked = request.routing
+        check_name(asked.model)
+        record = await self._routes.set(asked.model, to_routing(asked), asked.revision)
+        _log.info("routing set", who=who(context), model=asked.model, revision=record.revision)
+        return from_record(asked.model, record)
+
+    @guarded
+    async def RollBackRouting(self, request: pb.RollBackRoutingRequest, context: Context) -> pb.Routing:
+        """The routing before, in force again."""
+        check_name(request.model)
+        record = await self._routes.roll_back(request.model, request.revision)
+        _log.info("routing rolled back", who=who(context), model=request.model, revision=record.revision)
+        return from_record(request.model, record)
+
+    @property
+    def _routes(self) -> Routes:
+        if self._known_routes is None:
+            raise Unsupported("routing: this server has none")
+        return self._known_routes

@@ -25,6 +25,8 @@ def to_request(message: pb.ModelInferRequest) -> InferRequest:
         outputs=tuple(_wanted(output) for output in message.outputs),
         timeout_us=parameters.timeout_us(),
         priority=parameters.priority(),
+        label=parameters.text("label"),
+        route_key=parameters.text("route_key"),
     )
 
 

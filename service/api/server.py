@@ -20,7 +20,8 @@ from service.api.open_inference import OpenInferenceServicer, register
 from service.api.reflected import Pools
 from service.core.errors import Refused
 from service.core.events import Emit
-from service.core.use_cases import Classifying, ModelCatalog
+from service.core.routing import unrouted
+from service.core.use_cases import Choose, Classifying, ModelCatalog, Routes
 from service.rpc.pb.vitrine.v1 import (
     classifier_pb2,
     classifier_pb2_grpc,
@@ -73,11 +74,13 @@ class GrpcServer:
         jobs: JobsServicer | None = None,
         standard: OpenInferenceServicer | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        choose: Choose = unrouted,
+        routes: Routes | None = None,
     ) -> None:
         self._settings = settings
         self._health = Health(catalog)
-        self._classifier = ClassifierServicer(inside, emit, settings.bounds)
-        self._models = ModelsServicer(catalog)
+        self._classifier = ClassifierServicer(inside, emit, settings.bounds, choose)
+        self._models = ModelsServicer(catalog, routes)
         self._introspection = introspection
         self._jobs = jobs
         self._standard = standard

@@ -11,7 +11,7 @@ from service.bootstrap.parts import VERSION
 from service.config import Config, host_and_port
 from service.core.allowance import Allowance
 from service.core.events import Emit
-from service.core.use_cases import Classifying, ClassifyingAll, Diagnosing, Introspecting, ModelCatalog
+from service.core.use_cases import Choose, Classifying, ClassifyingAll, Diagnosing, Introspecting, ModelCatalog
 from service.introspect.desk import Desk
 from service.oip.inference import About, OpenInference
 from service.oip.layers import NoLayers, TappedLayers
@@ -41,11 +41,18 @@ def glass(config: Config, inside: Introspecting, health: Diagnosing, emit: Emit)
 
 
 def open_inference(
-    config: Config, inside: ClassifyingAll, catalog: ModelCatalog, metrics: Metrics, glass: Glass | None
+    config: Config,
+    inside: ClassifyingAll,
+    catalog: ModelCatalog,
+    metrics: Metrics,
+    glass: Glass | None,
+    *,
+    choose: Choose,
 ) -> OpenInference:
     """The Open Inference Protocol, for both ports."""
     about = About(VERSION, config.max_batch_items)
-    return OpenInference(about, inside, catalog, glass.layers if glass else NoLayers(), metrics.statistics)
+    layers = glass.layers if glass else NoLayers()
+    return OpenInference(about, inside, catalog, layers, metrics.statistics, choose=choose)
 
 
 def http_server(
@@ -58,10 +65,11 @@ def http_server(
     metrics: Metrics,
     glass: Glass | None,
     standard: OpenInference,
+    choose: Choose,
 ) -> HttpServer:
     """The HTTP port: probes, metrics, and the twin of the API."""
     operations = [
-        *ClassificationTwin(inside, catalog, config.max_image_bytes).operations(),
+        *ClassificationTwin(inside, catalog, config.max_image_bytes, choose).operations(),
         *(glass.http.operations() if glass else ()),
         *OpenInferenceTwin(standard, config.max_message_bytes).operations(),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from service.api.jobs import JobsServicer
 from service.api.open_inference import OpenInferenceServicer
 from service.api.server import GrpcServer
@@ -11,6 +13,7 @@ from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import diagnostics, introspector
 from service.bootstrap.guards import guards
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
+from service.bootstrap.routing import filed, with_routes
 from service.catalog import Catalog, Host
 from service.config import Config
 from service.core.messages import ModelKey
@@ -22,6 +25,7 @@ from service.introspect.tapping import Subject
 from service.lane import Lane
 from service.lifecycle import Lifecycle
 from service.queues.memory import MemoryQueue
+from service.routing.shadow import Shadowing
 from service.security.pacing import LocalPacing
 from service.worker import Worker
 
@@ -35,11 +39,14 @@ def build(config: Config) -> Lifecycle:
     def host(key: ModelKey, engine: Engine) -> Host:
         return jobs.feed(key, engine, Worker(key, engine, queue, Lane(key, engine, limits, emit), emit))
 
+    def routed(name: str) -> Collection[int]:
+        return routes.versions(name)
+
     def ready() -> tuple[bool, str]:
         return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
 
     def subject(name: str, number: int) -> Subject:
-        key = catalog.resolve(name, number)
+        key = routes.settle(name, number)
         engine = catalog.engine(key)
         source = TapSource(engine.digest, engine.tuning.chosen, lambda: file_of(store, key, engine.digest))
         return Subject(key, engine, source)
@@ -53,11 +60,14 @@ def build(config: Config) -> Lifecycle:
         emit,
         keep=config.keep_versions,
         let_go=lambda engine: looking.forget(engine.digest),
+        routed=routed,
     )
-    jobs = embedded_jobs(config, catalog.resolve, queue, emit)
-    dispatcher = Dispatcher(catalog.resolve, queue, limits, emit)
+    routes = filed(config, catalog, emit)
+    jobs = embedded_jobs(config, routes.settle, queue, emit)
+    shadowing = Shadowing(queue, routes.get, emit)
+    dispatcher = Dispatcher(routes.resolve, shadowing, limits, emit)
     looked_into = glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None
-    standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
+    standard = open_inference(config, dispatcher, catalog, metrics, looked_into, choose=routes.choose)
     grpc = GrpcServer(
         grpc_settings(config, guarded.tls),
         dispatcher,
@@ -67,6 +77,8 @@ def build(config: Config) -> Lifecycle:
         jobs=JobsServicer(jobs.inside, emit),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
         interceptors=guarded.interceptors(),
+        choose=routes.choose,
+        routes=routes,
     )
     metrics.watch(queue.depth, grpc.in_flight)
     metrics.watch_settings(catalog.list)
@@ -79,14 +91,15 @@ def build(config: Config) -> Lifecycle:
         metrics=metrics,
         glass=looked_into,
         standard=standard,
+        choose=routes.choose,
     )
     return Lifecycle(
         dispatcher,
         grpc,
         http,
         ready,
-        behind=[*jobs.behind, catalog],
-        follow=catalog.follow,
+        behind=[*jobs.behind, catalog, shadowing],
+        follow=with_routes(routes, catalog.follow),
         poll_s=config.poll_s,
         grace_s=config.grace_s,
         warn=log.warning,

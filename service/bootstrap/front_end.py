@@ -9,6 +9,7 @@ from service.bootstrap.doors import Glass, http_server, open_inference
 from service.bootstrap.guards import guards
 from service.bootstrap.parts import certificates, grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
+from service.bootstrap.routing import with_routes
 from service.bootstrap.surveying import surveying
 from service.config import Config
 from service.core.events import Emit
@@ -18,7 +19,10 @@ from service.lifecycle import Lifecycle
 from service.queues.redis_catalog import RedisCatalog
 from service.queues.redis_jobs import RedisJobs
 from service.queues.redis_pacing import RedisPacing
+from service.queues.redis_routing import RedisRouting
 from service.queues.redis_submissions import RedisSubmissions
+from service.routing.shadow import Shadowing
+from service.routing.table import RoutingTable
 
 #: Seconds between two looks at what workers announce.
 _LOOK_S = 0.5
@@ -36,10 +40,13 @@ def build(config: Config) -> Lifecycle:
 
     queue = RedisSubmissions(server, queue_limits(config), emit)
     catalog = RedisCatalog(server, emit)
-    dispatcher = Dispatcher(catalog.resolve, queue, image_limits(config), emit)
+    records = RedisRouting(server)
+    routes = RoutingTable(records, catalog, emit)
+    shadowing = Shadowing(queue, routes.get, emit)
+    dispatcher = Dispatcher(routes.resolve, shadowing, image_limits(config), emit)
     looked_into = _glass(config, catalog, emit)
-    standard = open_inference(config, dispatcher, catalog, metrics, looked_into)
-    jobs = RedisJobs(server, catalog.resolve, job_limits(config))
+    standard = open_inference(config, dispatcher, catalog, metrics, looked_into, choose=routes.choose)
+    jobs = RedisJobs(server, routes.settle, job_limits(config))
     grpc = GrpcServer(
         grpc_settings(config, guarded.tls),
         dispatcher,
@@ -49,6 +56,8 @@ def build(config: Config) -> Lifecycle:
         jobs=JobsServicer(lambda: jobs, emit),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
         interceptors=guarded.interceptors(),
+        choose=routes.choose,
+        routes=routes,
     )
     metrics.watch(queue.depth, grpc.in_flight)
     metrics.watch_certificates(certificates(config))
@@ -62,14 +71,15 @@ def build(config: Config) -> Lifecycle:
         metrics=metrics,
         glass=looked_into,
         standard=standard,
+        choose=routes.choose,
     )
     return Lifecycle(
         dispatcher,
         grpc,
         http,
         ready,
-        behind=[queue, catalog, jobs, pacing, surveying(server, metrics.watch_lines().show)],
-        follow=catalog.follow,
+        behind=[queue, catalog, records, jobs, pacing, shadowing, surveying(server, metrics.watch_lines().show)],
+        follow=with_routes(routes, catalog.follow),
         prepare=lambda: vet(server),
         poll_s=min(config.poll_s, _LOOK_S),
         grace_s=config.grace_s,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from service.bootstrap.engines import opener
 from service.bootstrap.parts import VERSION, image_limits, log, observed, uri_fetcher
 from service.bootstrap.redis_server import redis_server, vet
+from service.bootstrap.routing import with_routes
 from service.catalog import Catalog
 from service.config import WorkerConfig, host_and_port
 from service.core.events import WorkerStarted
@@ -20,7 +21,9 @@ from service.core.ports import Engine
 from service.core.tuning import Tuning
 from service.engine.store import ModelStore
 from service.lane import Lane
+from service.queues.redis_routing import RedisRouting
 from service.queues.redis_work import RedisWork
+from service.routing.table import RoutingTable
 from service.supervision.watchdog import Watchdog
 from service.supervision.working import Working
 from service.web.app import create_app
@@ -47,22 +50,28 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
         lane = Lane(key, engine, limits, emit)
         return Worker(key, engine, work, watchdog.watch(key, lane, _batch_s(engine.tuning)), emit)
 
+    def routed(name: str) -> Collection[int]:
+        return routes.versions(name)
+
     def ready() -> tuple[bool, str]:
         return (False, work.away) if work.away else catalog.ready()
 
     watchdog = Watchdog(Patience(config.stuck_factor, config.stuck_s))
     fetcher = uri_fetcher(config)
     work = RedisWork(server, emit, worker=incarnation.name, fetch=fetcher)
-    catalog = Catalog(store, opener(config, store), host, emit, keep=config.keep_versions)
+    catalog = Catalog(store, opener(config, store), host, emit, keep=config.keep_versions, routed=routed)
+    records = RedisRouting(server)
+    routes = RoutingTable(records, catalog, emit)
     metrics.watch_settings(catalog.list)
     metrics.watch_leases(work.leases)
     app = create_app(VERSION, catalog, ready, metrics.render)
     emit(WorkerStarted(incarnation.restarts))
     return Working(
-        _both(fetcher, work),
+        _all(records, fetcher, work),
         catalog,
         HttpServer(app, *host_and_port(config.http), incarnation.listening),
         prepare=partial(vet, server),
+        follow=with_routes(routes, catalog.follow),
         stuck=lambda: work.failed or watchdog.stuck(),
         poll_s=config.poll_s,
         grace_s=config.grace_s,
@@ -71,10 +80,10 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
 
 
 @asynccontextmanager
-async def _both(
-    first: AbstractAsyncContextManager[object], second: AbstractAsyncContextManager[object]
-) -> AsyncIterator[None]:
-    async with first, second:
+async def _all(*parts: AbstractAsyncContextManager[object]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as entered:
+        for part in parts:
+            await entered.enter_async_context(part)
         yield
 
 

@@ -10,7 +10,7 @@ from service.client.failures import ClientError
 from service.client.feature_maps import FeatureMaps, LayerMaps
 from service.client.jobs import JobEvent
 from service.client.retry import Retry
-from service.client.values import Image, ModelInfo, Result
+from service.client.values import Image, ModelInfo, Result, RoutingInfo
 from service.core.diagnostics import CompareRequest, DiagnoseRequest, LatencyProfile
 from service.core.encodings import Encoding, Kind, Range
 from service.core.errors import ServiceError
@@ -19,6 +19,7 @@ from service.core.jobs import Item, ItemResult, Job, JobPriority, JobState, Orde
 from service.core.layers import Selector
 from service.core.maps import Key, Region, Span, TopK, Wanted
 from service.core.messages import Answer, Options, Prediction
+from service.core.routing import Routing, Shadow
 
 __all__ = [
     "Answer",
@@ -54,8 +55,11 @@ __all__ = [
     "Region",
     "Result",
     "Retry",
+    "Routing",
+    "RoutingInfo",
     "Selector",
     "ServiceError",
+    "Shadow",
     "Span",
     "TopK",
     "Wanted",

@@ -17,13 +17,15 @@ from service.client.each import each
 from service.client.examination import AsyncExamination
 from service.client.jobs import AsyncJobs
 from service.client.retry import Retry
-from service.client.values import Image, ModelInfo, Result, to_info
+from service.client.values import Image, ModelInfo, Result, RoutingInfo, to_info, to_routing_info
 from service.core.errors import ServiceError
 from service.core.messages import Answer, Options
+from service.core.routing import Routing
 from service.rpc.classifier import from_options, to_answer
 from service.rpc.pb.vitrine.v1 import models_pb2
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
+from service.rpc.routing import from_routing
 
 _DEFAULTS = Options()
 
@@ -66,10 +68,23 @@ class AsyncClient(AsyncExamination):
         options: Options = _DEFAULTS,
         id: str = "",
         timeout_s: float | None = None,
+        label: str = "",
+        route_key: str = "",
     ) -> Answer:
-        """Classify one picture, given as bytes or as a file. Version 0 is the latest; raises `OSError` for the file."""
-        data = await self._bytes(image)
-        request = from_options(options, id=id or uuid.uuid4().hex, model=model, version=version, image=data)
+        """Classify one picture, given as bytes or as a file. Raises `OSError` for the file.
+
+        Version 0 is the latest, or what the model's routing says: `label` names one of its versions, and requests with
+        the same `route_key` get the same one of a split.
+        """
+        request = from_options(
+            options,
+            id=id or uuid.uuid4().hex,
+            model=model,
+            version=version,
+            image=await self._bytes(image),
+            label=label,
+            route_key=route_key,
+        )
         reply = await self._call(lambda left_s: self._classifier.Classify(request, timeout=left_s), timeout_s)
         return to_answer(reply)
 
@@ -137,6 +152,21 @@ class AsyncClient(AsyncExamination):
         """Have the server unload a version (0: every one) when what is in flight is answered."""
         request = models_pb2.UnloadModelRequest(model=name, version=version)
         await self._call(lambda left_s: self._models.Unload(request, timeout=left_s), timeout_s)
+
+    async def routing(self, model: str) -> RoutingInfo:
+        """Which version callers of a model get who name none, or a label."""
+        request = models_pb2.GetRoutingRequest(model=model)
+        return to_routing_info(await self._call(lambda left_s: self._models.GetRouting(request, timeout=left_s)))
+
+    async def set_routing(self, model: str, routing: Routing, revision: int = 0) -> RoutingInfo:
+        """Put another routing in force. Raises `Refused` when `revision` (0: any) is not in force any more."""
+        request = models_pb2.SetRoutingRequest(routing=from_routing(model, routing, revision))
+        return to_routing_info(await self._call(lambda left_s: self._models.SetRouting(request, timeout=left_s)))
+
+    async def roll_back_routing(self, model: str, revision: int = 0) -> RoutingInfo:
+        """Put the routing before in force again. `revision` is the one to be undone, 0 for any."""
+        request = models_pb2.RollBackRoutingRequest(model=model, revision=revision)
+        return to_routing_info(await self._call(lambda left_s: self._models.RollBackRouting(request, timeout=left_s)))
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:

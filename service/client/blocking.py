@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from service.client.blocking_examination import Examination
-from service.client.values import Image, ModelInfo, Result
+from service.client.values import Image, ModelInfo, Result, RoutingInfo
 from service.core.messages import Answer, Options
+from service.core.routing import Routing
 
 _DEFAULTS = Options()
 
@@ -23,10 +24,21 @@ class Client(Examination):
         options: Options = _DEFAULTS,
         id: str = "",
         timeout_s: float | None = None,
+        label: str = "",
+        route_key: str = "",
     ) -> Answer:
         """Classify one picture, given as bytes or as a file."""
         return self._run(
-            self._client.classify(image, model=model, version=version, options=options, id=id, timeout_s=timeout_s)
+            self._client.classify(
+                image,
+                model=model,
+                version=version,
+                options=options,
+                id=id,
+                timeout_s=timeout_s,
+                label=label,
+                route_key=route_key,
+            )
         )
 
     def classify_many(
@@ -59,3 +71,15 @@ class Client(Examination):
     def unload(self, name: str, version: int = 0, *, timeout_s: float = 120.0) -> None:
         """Have the server unload a version (0: every one) when what is in flight is answered."""
         self._run(self._client.unload(name, version, timeout_s=timeout_s))
+
+    def routing(self, model: str) -> RoutingInfo:
+        """Which version callers of a model get who name none, or a label."""
+        return self._run(self._client.routing(model))
+
+    def set_routing(self, model: str, routing: Routing, revision: int = 0) -> RoutingInfo:
+        """Put another routing in force."""
+        return self._run(self._client.set_routing(model, routing, revision))
+
+    def roll_back_routing(self, model: str, revision: int = 0) -> RoutingInfo:
+        """Put the routing before in force again."""
+        return self._run(self._client.roll_back_routing(model, revision))

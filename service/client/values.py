@@ -7,10 +7,12 @@ from pathlib import Path
 
 from service.core.errors import ServiceError
 from service.core.messages import Answer
+from service.core.routing import Routing
 from service.core.status import State
 from service.core.tuning import Tuning
 from service.rpc.models import STATES, to_tuning
 from service.rpc.pb.vitrine.v1 import models_pb2 as pb
+from service.rpc.routing import to_routing
 
 #: A picture: its encoded bytes, or a file that holds them.
 Image = bytes | str | Path
@@ -44,6 +46,21 @@ class ModelInfo:
     tuning: Tuning | None
     load_s: float
     facts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingInfo:
+    """Which version callers of a model get; `former` is how many routings can be gone back to."""
+
+    model: str
+    routing: Routing
+    revision: int
+    former: int
+
+
+def to_routing_info(message: pb.Routing) -> RoutingInfo:
+    """The SDK's view of a routing on the wire."""
+    return RoutingInfo(message.model, to_routing(message), message.revision, message.former)
 
 
 def to_info(model: pb.Model) -> ModelInfo:

@@ -86,6 +86,8 @@ _CHANGES_SERVER = frozenset(
         "inference.GRPCInferenceService/RepositoryModelUnload",
         "inference.GRPCInferenceService/TraceSetting",
         "vitrine.v1.Models/Load",
+        "vitrine.v1.Models/RollBackRouting",
+        "vitrine.v1.Models/SetRouting",
         "vitrine.v1.Models/Unload",
     }
 )

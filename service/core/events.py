@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from service.core.errors import Code, Reason
 from service.core.messages import ModelKey, Prediction, Timing
+from service.core.routing import Routing
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,31 @@ class ProviderFellBack:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingChanged:
+    """Another routing of a model is in force; `revision` counts them."""
+
+    model: str
+    routing: Routing
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What `shadow` made of a request that `model` answered.
+
+    `outcome` is "agreed" or "disagreed" on the best class, "failed" for `reason`, or "skipped" since too many waited;
+    `distance` is the largest difference of a score.
+    """
+
+    model: ModelKey
+    shadow: ModelKey
+    id: str
+    outcome: Literal["agreed", "disagreed", "failed", "skipped"]
+    distance: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarted:
     """A worker's child process began to work; `restarts` children were there before it."""
 
@@ -153,6 +180,8 @@ Event = (
     | ModelChanged
     | ProviderFellBack
     | WorkerStarted
+    | RoutingChanged
+    | Compared
     | Redelivered
     | Buried
     | JobItemsDone

@@ -18,6 +18,7 @@ from service.core.introspection import Listing, MapsEvent, MapsRequest, UnitAnsw
 from service.core.jobs import Item, ItemResult, Job, Order
 from service.core.layers import Selector
 from service.core.messages import Answer, Options, Payload, Priority
+from service.core.routing import Record, Routing
 from service.core.status import ModelStatus
 
 
@@ -77,6 +78,29 @@ class ModelCatalog(Protocol):
 
     def ready(self) -> tuple[bool, str]:
         """Whether the server may be sent requests, and the reason when it may not."""
+
+
+class Choose(Protocol):
+    """Which version a request is for."""
+
+    def __call__(self, model: str, version: int, label: str = "", key: str = "") -> int:
+        """`version` itself, or for 0 the one that `label` or the model's routing name, 0 again for the latest ready.
+
+        Requests with the same `key` get the same one. Raises `NoSuchModel` or `InvalidInput` for the label.
+        """
+
+
+class Routes(Protocol):
+    """Which version callers get, and changing it."""
+
+    def get(self, model: str) -> Record:
+        """What is in force; an empty record where there is no routing."""
+
+    async def set(self, model: str, routing: Routing, revision: int = 0) -> Record:
+        """Put a routing in force in place of `revision` (0: any). Raises `NoSuchModel`, `NotReady`, `Refused`."""
+
+    async def roll_back(self, model: str, revision: int = 0) -> Record:
+        """Put the one before in force again. Raises `Refused` when there is none."""
 
 
 class Diagnosing(Protocol):

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from service.core.access import Scope
 from service.core.errors import NotReady, TooLate
 from service.core.messages import ModelKey, Options
+from service.core.routing import unrouted
 from service.core.status import ModelStatus
-from service.core.use_cases import ClassifyingAll, ModelCatalog
+from service.core.use_cases import Choose, ClassifyingAll, ModelCatalog
 from service.oip import describe
 from service.oip.layers import LayerOutputs
 from service.oip.messages import InferRequest, InferResponse
@@ -39,6 +40,7 @@ class OpenInference:
         layers: LayerOutputs,
         statistics: Statistics,
         *,
+        choose: Choose = unrouted,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._about = about
@@ -46,13 +48,16 @@ class OpenInference:
         self._catalog = catalog
         self._layers = layers
         self._statistics = statistics
+        self._choose = choose
         self._now = now
 
     async def infer(self, request: InferRequest, deadline: float, method: str) -> InferResponse:
         """Answer one request. `deadline` in seconds of the monotonic clock. Raises any `ServiceError`."""
         if request.timeout_us:
             deadline = min(deadline, self._now() + request.timeout_us / 1e6)
-        status = self.status(request.model, request.version)
+        version = describe.version_number(request.version)
+        chosen = self._choose(request.model, version, request.label, request.route_key or request.id)
+        status = self._catalog.get(request.model, chosen)
         spec, key = describe.ready_spec(status), status.key
         wanted = plan(request.outputs)
         if wanted.layers:

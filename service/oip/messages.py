@@ -37,7 +37,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """`version` is "" for the latest ready one. Without `outputs`, every declared one. `timeout_us` 0 means none."""
+    """`version` is "" for the one that `label` or the model's routing name, or else the latest ready one.
+
+    Without `outputs`, every declared one. `timeout_us` 0 means none. `route_key` stands for the id in a split.
+    """
 
     model: str
     version: str
@@ -46,6 +49,8 @@ class InferRequest:
     outputs: tuple[Wanted, ...] = ()
     timeout_us: int = 0
     priority: Priority = Priority.NORMAL
+    label: str = ""
+    route_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

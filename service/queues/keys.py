@@ -82,6 +82,11 @@ class Keys:
         """String: the job that an idempotency key stands for."""
         return f"{self.tag}:idem:{key}"
 
+    @property
+    def routes(self) -> str:
+        """Hash: model -> JSON of its routing and those before."""
+        return f"{self.tag}:routes"
+
     def pace(self, caller: str) -> str:
         """Hash: when a caller's next request and next byte are due."""
         return f"{self.tag}:pace:{caller}"

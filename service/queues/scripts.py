@@ -43,6 +43,7 @@ REAP = _read("reap")
 RELEASE = _read("release")
 RENEW = _read("renew")
 RETIRE = _read("retire")
+ROUTE = _read("route")
 SUBMIT = _read("submit")
 SURVEY = _read("survey")
 
@@ -63,6 +64,7 @@ LINES = (
     RELEASE,
     RENEW,
     RETIRE,
+    ROUTE,
     SUBMIT,
     SURVEY,
 )

@@ -20,6 +20,8 @@ def to_options(request: pb.ClassifyRequest) -> Options:
     if len(request.id) > MAX_ID_CHARS:
         raise InvalidInput("id", f"at most {MAX_ID_CHARS} characters", f"{len(request.id)} characters")
     check_name(request.model)
+    if len(request.route_key) > MAX_ID_CHARS:
+        raise InvalidInput("route_key", f"at most {MAX_ID_CHARS} characters", f"{len(request.route_key)} characters")
     top_k, min_score = request.top_k, request.min_score
     if top_k > MAX_TOP_K:
         raise InvalidInput("top_k", f"0 (the default, {_DEFAULT.top_k}) to {MAX_TOP_K}", top_k)
@@ -35,6 +37,8 @@ def from_options(
     model: str,
     version: int,
     image: bytes,
+    label: str = "",
+    route_key: str = "",
 ) -> pb.ClassifyRequest:
     """The request that asks for `options`."""
     return pb.ClassifyRequest(
@@ -45,6 +49,8 @@ def from_options(
         top_k=options.top_k,
         min_score=options.min_score,
         logits=options.logits,
+        label=label,
+        route_key=route_key,
     )
 
 

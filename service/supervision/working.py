@@ -17,8 +17,9 @@ from service.supervision.tether import hold
 class Working:
     """Works until the supervisor lets go or SIGTERM comes; a second signal ends it at once.
 
-    `prepare` is awaited once. Then versions are loaded, each announced when it is warm, and followed every `poll_s`
-    seconds. In the end what is leased is answered, for `grace_s` seconds; what remains goes back to the queue.
+    `prepare` is awaited once. Then versions are loaded, each announced when it is warm, and `follow` brings them up to
+    date every `poll_s` seconds. In the end what is leased is answered, for `grace_s` seconds; what remains goes back to
+    the queue.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Working:
         http: Door,
         *,
         prepare: Callable[[], Awaitable[None]],
+        follow: Callable[[], Awaitable[None]],
         stuck: Callable[[], str],
         poll_s: float,
         grace_s: float,
@@ -37,6 +39,7 @@ class Working:
         self._catalog = catalog
         self._http = http
         self._prepare = prepare
+        self._follow_once = follow
         self._stuck = stuck
         self._poll_s = poll_s
         self._grace_s = grace_s
@@ -60,11 +63,11 @@ class Working:
 
     async def _follow(self) -> None:
         await self._prepare()
-        await self._catalog.follow()
+        await self._follow_once()
         while True:
             await asyncio.sleep(self._poll_s)
             try:
-                await self._catalog.follow()
+                await self._follow_once()
             except ServiceError as error:
                 self._warn(f"the served models stay as they are: {error}")
 

@@ -9,7 +9,7 @@ from typing import Literal
 import structlog
 from structlog.typing import Processor
 
-from service.core.events import BatchBisected, Event, ModelChanged, ProviderFellBack
+from service.core.events import BatchBisected, Compared, Event, ModelChanged, ProviderFellBack, RoutingChanged
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
@@ -67,5 +67,11 @@ def log_event(event: Event) -> None:
             _log.warning(
                 "provider fell back", model=str(event.model), wanted=event.wanted, used=event.used, reason=event.reason
             )
+        case RoutingChanged():
+            routing = event.routing
+            known = {"labels": routing.labels, "split": routing.split, "shadow": routing.shadow}
+            _log.info("routing in force", model=event.model, revision=event.revision, **known)
+        case Compared(outcome="disagreed"):
+            _log.info("shadow disagrees", request=event.id, model=str(event.model), shadow=str(event.shadow))
         case BatchBisected():
             _log.warning("batch failed, halved", model=str(event.model), size=event.size, error=event.error)

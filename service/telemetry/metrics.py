@@ -15,12 +15,14 @@ from prometheus_client.registry import Collector
 from service.core.events import (
     BatchBisected,
     BatchRan,
+    Compared,
     Dropped,
     Event,
     ModelChanged,
     ProviderFellBack,
     Rejected,
     RequestDone,
+    RoutingChanged,
     WorkerStarted,
 )
 from service.core.messages import ModelKey
@@ -32,6 +34,7 @@ from service.telemetry.histograms import BulkHistogram, Series
 from service.telemetry.lines import LineSeries
 from service.telemetry.predictions import Predictions
 from service.telemetry.settings import SettingsCollector
+from service.telemetry.routing import RoutingSeries
 from service.telemetry.statistics import Statistics
 from service.telemetry.triton import TritonCollector
 from service.telemetry.work import WorkSeries
@@ -87,6 +90,7 @@ class Metrics:
             "vitrine_batches_bisected", "Batches that failed as a whole and were halved", ["model"], registry=registry
         )
         self._models = ModelSeries(registry)
+        self._routing = RoutingSeries(registry)
         self._work = WorkSeries(registry)
         self._predictions = Predictions()
         registry.register(self._predictions)
@@ -139,6 +143,8 @@ class Metrics:
                 self._models.fall_back(event)
             case WorkerStarted():
                 self._restarts.inc(event.restarts)
+            case RoutingChanged() | Compared():
+                self._routing.emit(event)
             case _:
                 self._work.emit(event)
 

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.core.messages import Options
-from service.core.use_cases import Classifying, ModelCatalog
-from service.rpc.classifier import MAX_TOP_K, from_answer
+from service.core.routing import unrouted
+from service.core.use_cases import Choose, Classifying, ModelCatalog
+from service.rpc.classifier import MAX_ID_CHARS, MAX_TOP_K, from_answer
 from service.rpc.models import from_status
 from service.web.answers import as_json, of_message, picture_of
 from service.web.operations import MODEL, Operation
@@ -27,13 +28,18 @@ class ClassifyQuery(Query):
     top_k: int = Field(5, ge=1, le=MAX_TOP_K, description="how many classes, best first")
     min_score: float = Field(0.0, ge=0, le=1, description="leave out classes that score below this")
     logits: bool = Field(False, description="also the network's raw outputs")  # noqa: FBT003
+    label: str = Field("", description="a name of a version, in place of its number: stable, canary")
+    route_key: str = Field("", max_length=MAX_ID_CHARS, description="the same key gets the same version of a split")
 
 
 class ClassificationTwin:
     """Models and their answers."""
 
-    def __init__(self, inside: Classifying, catalog: ModelCatalog, max_image_bytes: int) -> None:
+    def __init__(
+        self, inside: Classifying, catalog: ModelCatalog, max_image_bytes: int, choose: Choose = unrouted
+    ) -> None:
         self._inside = inside
+        self._choose = choose
         self._catalog = catalog
         self._max_image_bytes = max_image_bytes
 
@@ -60,10 +66,12 @@ class ClassificationTwin:
     async def classify(self, request: Request) -> Response:
         """The same queue, the same lanes."""
         query = ClassifyQuery.of(request)
+        model = request.path_params["model"]
+        version = self._choose(model, query.version, query.label, query.route_key)
         answer = await self._inside.classify(
             id=uuid.uuid4().hex,
-            model=request.path_params["model"],
-            version=query.version,
+            model=model,
+            version=version,
             image=await picture_of(request, self._max_image_bytes),
             options=Options(query.top_k, query.min_score, query.logits),
             deadline=time.monotonic() + TIMEOUT_S,

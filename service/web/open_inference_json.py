@@ -59,6 +59,8 @@ def read_request(model: str, version: str, body: bytes, length: str | None) -> t
         outputs=tuple(wanted for wanted, _ in outputs),
         timeout_us=parameters.timeout_us(),
         priority=parameters.priority(),
+        label=parameters.text("label"),
+        route_key=parameters.text("route_key"),
     )
     default = parameters.flag("binary_data_output") or False
     return request, Binary(default, {wanted.name: flag for wanted, flag in outputs if flag is not None})

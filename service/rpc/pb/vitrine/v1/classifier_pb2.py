@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*service/rpc/pb/vitrine/v1/classifier.proto\x12\nvitrine.v1\x1a\x17google/rpc/status.proto\"~\n\x0f\x43lassifyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05image\x18\x04 \x01(\x0c\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\x11\n\tmin_score\x18\x06 \x01(\x02\x12\x0e\n\x06logits\x18\x07 \x01(\x08\"9\n\nPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x02\"g\n\x06Timing\x12\x10\n\x08queue_us\x18\x01 \x01(\r\x12\x11\n\tdecode_us\x18\x02 \x01(\r\x12\x12\n\ncompute_us\x18\x03 \x01(\r\x12\x12\n\nbatch_size\x18\x04 \x01(\r\x12\x10\n\x08provider\x18\x05 \x01(\t\"\xaf\x01\n\x10\x43lassifyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12+\n\x0bpredictions\x18\x05 \x03(\x0b\x32\x16.vitrine.v1.Prediction\x12\x0e\n\x06logits\x18\x06 \x03(\x02\x12\"\n\x06timing\x18\x07 \x01(\x0b\x32\x12.vitrine.v1.Timing\"E\n\x14\x43lassifyBatchRequest\x12-\n\x08requests\x18\x01 \x03(\x0b\x32\x1b.vitrine.v1.ClassifyRequest\"~\n\x0e\x43lassifyResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.vitrine.v1.ClassifyResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"D\n\x15\x43lassifyBatchResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.vitrine.v1.ClassifyResult2\xf8\x01\n\nClassifier\x12\x45\n\x08\x43lassify\x12\x1b.vitrine.v1.ClassifyRequest\x1a\x1c.vitrine.v1.ClassifyResponse\x12T\n\rClassifyBatch\x12 .vitrine.v1.ClassifyBatchRequest\x1a!.vitrine.v1.ClassifyBatchResponse\x12M\n\x0e\x43lassifyStream\x12\x1b.vitrine.v1.ClassifyRequest\x1a\x1a.vitrine.v1.ClassifyResult(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*service/rpc/pb/vitrine/v1/classifier.proto\x12\nvitrine.v1\x1a\x17google/rpc/status.proto\"\xa0\x01\n\x0f\x43lassifyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05image\x18\x04 \x01(\x0c\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\x11\n\tmin_score\x18\x06 \x01(\x02\x12\x0e\n\x06logits\x18\x07 \x01(\x08\x12\r\n\x05label\x18\x08 \x01(\t\x12\x11\n\troute_key\x18\t \x01(\t\"9\n\nPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x02\"g\n\x06Timing\x12\x10\n\x08queue_us\x18\x01 \x01(\r\x12\x11\n\tdecode_us\x18\x02 \x01(\r\x12\x12\n\ncompute_us\x18\x03 \x01(\r\x12\x12\n\nbatch_size\x18\x04 \x01(\r\x12\x10\n\x08provider\x18\x05 \x01(\t\"\xaf\x01\n\x10\x43lassifyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12+\n\x0bpredictions\x18\x05 \x03(\x0b\x32\x16.vitrine.v1.Prediction\x12\x0e\n\x06logits\x18\x06 \x03(\x02\x12\"\n\x06timing\x18\x07 \x01(\x0b\x32\x12.vitrine.v1.Timing\"E\n\x14\x43lassifyBatchRequest\x12-\n\x08requests\x18\x01 \x03(\x0b\x32\x1b.vitrine.v1.ClassifyRequest\"~\n\x0e\x43lassifyResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.vitrine.v1.ClassifyResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"D\n\x15\x43lassifyBatchResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.vitrine.v1.ClassifyResult2\xf8\x01\n\nClassifier\x12\x45\n\x08\x43lassify\x12\x1b.vitrine.v1.ClassifyRequest\x1a\x1c.vitrine.v1.ClassifyResponse\x12T\n\rClassifyBatch\x12 .vitrine.v1.ClassifyBatchRequest\x1a!.vitrine.v1.ClassifyBatchResponse\x12M\n\x0e\x43lassifyStream\x12\x1b.vitrine.v1.ClassifyRequest\x1a\x1a.vitrine.v1.ClassifyResult(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'service.rpc.pb.vitrine.v1.classifier_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLASSIFYREQUEST']._serialized_start=83
-  _globals['_CLASSIFYREQUEST']._serialized_end=209
-  _globals['_PREDICTION']._serialized_start=211
-  _globals['_PREDICTION']._serialized_end=268
-  _globals['_TIMING']._serialized_start=270
-  _globals['_TIMING']._serialized_end=373
-  _globals['_CLASSIFYRESPONSE']._serialized_start=376
-  _globals['_CLASSIFYRESPONSE']._serialized_end=551
-  _globals['_CLASSIFYBATCHREQUEST']._serialized_start=553
-  _globals['_CLASSIFYBATCHREQUEST']._serialized_end=622
-  _globals['_CLASSIFYRESULT']._serialized_start=624
-  _globals['_CLASSIFYRESULT']._serialized_end=750
-  _globals['_CLASSIFYBATCHRESPONSE']._serialized_start=752
-  _globals['_CLASSIFYBATCHRESPONSE']._serialized_end=820
-  _globals['_CLASSIFIER']._serialized_start=823
-  _globals['_CLASSIFIER']._serialized_end=1071
+  _globals['_CLASSIFYREQUEST']._serialized_start=84
+  _globals['_CLASSIFYREQUEST']._serialized_end=244
+  _globals['_PREDICTION']._serialized_start=246
+  _globals['_PREDICTION']._serialized_end=303
+  _globals['_TIMING']._serialized_start=305
+  _globals['_TIMING']._serialized_end=408
+  _globals['_CLASSIFYRESPONSE']._serialized_start=411
+  _globals['_CLASSIFYRESPONSE']._serialized_end=586
+  _globals['_CLASSIFYBATCHREQUEST']._serialized_start=588
+  _globals['_CLASSIFYBATCHREQUEST']._serialized_end=657
+  _globals['_CLASSIFYRESULT']._serialized_start=659
+  _globals['_CLASSIFYRESULT']._serialized_end=785
+  _globals['_CLASSIFYBATCHRESPONSE']._serialized_start=787
+  _globals['_CLASSIFYBATCHRESPONSE']._serialized_end=855
+  _globals['_CLASSIFIER']._serialized_start=858
+  _globals['_CLASSIFIER']._serialized_end=1106
 # @@protoc_insertion_point(module_scope)

@@ -22,6 +22,64 @@ MODEL_STATE_READY: ModelState
 MODEL_STATE_UNLOADING: ModelState
 MODEL_STATE_FAILED: ModelState
 
+class Routing(_message.Message):
+    __slots__ = ("model", "labels", "split", "shadow", "revision", "former")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class SplitEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    FORMER_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    labels: _containers.ScalarMap[str, int]
+    split: _containers.ScalarMap[str, float]
+    shadow: Shadow
+    revision: int
+    former: int
+    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Mapping[str, int]] = ..., split: _Optional[_Mapping[str, float]] = ..., shadow: _Optional[_Union[Shadow, _Mapping]] = ..., revision: _Optional[int] = ..., former: _Optional[int] = ...) -> None: ...
+
+class Shadow(_message.Message):
+    __slots__ = ("label", "share")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    share: float
+    def __init__(self, label: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+
+class GetRoutingRequest(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    def __init__(self, model: _Optional[str] = ...) -> None: ...
+
+class SetRoutingRequest(_message.Message):
+    __slots__ = ("routing",)
+    ROUTING_FIELD_NUMBER: _ClassVar[int]
+    routing: Routing
+    def __init__(self, routing: _Optional[_Union[Routing, _Mapping]] = ...) -> None: ...
+
+class RollBackRoutingRequest(_message.Message):
+    __slots__ = ("model", "revision")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    revision: int
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
 class Model(_message.Message):
     __slots__ = ("name", "version", "state", "reason", "digest", "input", "labels", "task", "provider", "tuning", "load_seconds", "facts", "latest")
     class FactsEntry(_message.Message):

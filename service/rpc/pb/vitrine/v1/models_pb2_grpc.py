@@ -54,6 +54,21 @@ class ModelsStub:
                 request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.UnloadModelRequest.SerializeToString,
                 response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.UnloadModelResponse.FromString,
                 _registered_method=True)
+        self.GetRouting = channel.unary_unary(
+                '/vitrine.v1.Models/GetRouting',
+                request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.GetRoutingRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.FromString,
+                _registered_method=True)
+        self.SetRouting = channel.unary_unary(
+                '/vitrine.v1.Models/SetRouting',
+                request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.SetRoutingRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.FromString,
+                _registered_method=True)
+        self.RollBackRouting = channel.unary_unary(
+                '/vitrine.v1.Models/RollBackRouting',
+                request_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.RollBackRoutingRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.FromString,
+                _registered_method=True)
 
 
 class ModelsServicer:
@@ -86,6 +101,27 @@ class ModelsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRouting(self, request, context):
+        """Which version callers get who name none, or a label in place of one. Empty while there is nothing but the latest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRouting(self, request, context):
+        """Put another routing in force, in all front-ends; it survives a restart. Labelled versions are kept loaded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackRouting(self, request, context):
+        """Put the routing before in force again, at once and unconditionally.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +144,21 @@ def add_ModelsServicer_to_server(servicer, server):
                     servicer.Unload,
                     request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.UnloadModelRequest.FromString,
                     response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'GetRouting': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRouting,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.GetRoutingRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.SerializeToString,
+            ),
+            'SetRouting': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRouting,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.SetRoutingRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.SerializeToString,
+            ),
+            'RollBackRouting': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackRouting,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.RollBackRoutingRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -218,6 +269,87 @@ class Models:
             '/vitrine.v1.Models/Unload',
             service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.UnloadModelRequest.SerializeToString,
             service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRouting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vitrine.v1.Models/GetRouting',
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.GetRoutingRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRouting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vitrine.v1.Models/SetRouting',
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.SetRoutingRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackRouting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vitrine.v1.Models/RollBackRouting',
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.RollBackRoutingRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_vitrine_dot_v1_dot_models__pb2.Routing.FromString,
             options,
             channel_credentials,
             insecure,

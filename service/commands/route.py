@@ -1,0 +1,77 @@
+"""`vitrine route`: which version callers of a model get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from service.client import Client, Retry, RoutingInfo
+from service.core.errors import InvalidInput
+from service.core.routing import Routing, Shadow
+
+
+def show(server: str, model: str) -> None:
+    """Print the routing in force."""
+    with _client(server) as client:
+        _print(client.routing(model))
+
+
+def change(server: str, model: str, labels: Sequence[str], split: Sequence[str], shadow: str | None) -> None:
+    """Set the given labels beside those there are; a split or a shadow that is given replaces the one before."""
+    with _client(server) as client:
+        current = client.routing(model)
+        before = current.routing
+        wanted = Routing(
+            {**before.labels, **{name: int(_number("label", value)) for name, value in map(_pair, labels)}},
+            {name: _number("split", value) for name, value in map(_pair, split)} or before.split,
+            before.shadow if shadow is None else _shadow(shadow),
+        )
+        _print(client.set_routing(model, wanted, current.revision))
+
+
+def clear(server: str, model: str) -> None:
+    """Let callers get the latest version again."""
+    with _client(server) as client:
+        _print(client.set_routing(model, Routing()))
+
+
+def roll_back(server: str, model: str) -> None:
+    """Put the routing before in force again."""
+    with _client(server) as client:
+        _print(client.roll_back_routing(model))
+
+
+def _client(server: str) -> Client:
+    return Client(server, retry=Retry(budget_s=0))
+
+
+def _shadow(text: str) -> Shadow | None:
+    label, _, share = text.partition("=")
+    return Shadow(label, _number("shadow", share or "1")) if label else None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def _number(field: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput(field, "LABEL=NUMBER", repr(text)) from None
+
+
+def _print(info: RoutingInfo) -> None:
+    console, routing = Console(highlight=False), info.routing
+    total = sum(routing.split.values())
+    table = Table("label", "version", "share", "shadow", box=SIMPLE_HEAD, pad_edge=False)
+    for label, version in sorted(routing.labels.items()):
+        share = f"{routing.split.get(label, 0) / total:.1%}" if total else ""
+        copies = f"{routing.shadow.share:.1%}" if routing.shadow and routing.shadow.label == label else ""
+        table.add_row(label, str(version), share, copies)
+    console.print(f"{info.model}, revision {info.revision}; {info.former} before it to roll back to")
+    console.print(table if routing.labels else "no routing: callers get the latest version")

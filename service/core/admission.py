@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from service.core.errors import Overloaded, Reason
-from service.core.messages import Priority
+from service.core.errors import BadImage, Cancelled, Overloaded, Reason, TooLate
+from service.core.messages import Outcome, Priority
 
 #: Weight of the newest batch in the running mean of service times.
 _NEWEST = 0.1
+#: An estimate is a mean; who is admitted on the strength of it alone is late half of the time.
+_CAUTION = 1.25
 #: Bounds of the delay that a refused caller is asked to keep, in seconds.
 _MIN_RETRY_S, _MAX_RETRY_S = 0.05, 5.0
+
+
+_DROPPED = (BadImage, Cancelled, TooLate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,23 @@ class Backlog:
         self.bytes -= size
 
     def served(self, items: int, took_s: float) -> None:
-        """One lane worked `items` items off in `took_s` seconds."""
+        """One lane computed `items` items in `took_s` seconds; none where all of them had been dropped."""
+        if not items:
+            return
         mean_s = took_s / items
         self.service_s += (mean_s - self.service_s) * (_NEWEST if self.service_s else 1.0)
 
     def wait_s(self, priority: Priority) -> float:
-        """The wait that a request admitted now is to expect, in seconds: less urgent ones do not stand in its way."""
-        return sum(self.counts[: priority + 1]) * self.service_s / self.lanes
+        """The wait that a request admitted now is to expect, in seconds, rather too long than too short.
+
+        Less urgent ones do not stand in its way.
+        """
+        return _CAUTION * sum(self.counts[: priority + 1]) * self.service_s / self.lanes
+
+
+def computed(outcomes: Iterable[Outcome]) -> int:
+    """How many outcomes cost a computation: what was dropped on the way took no time and must not look quick."""
+    return sum(not isinstance(outcome, _DROPPED) for outcome in outcomes)
 
 
 def admit(backlog: Backlog, limits: QueueLimits, size: int, left_s: float, priority: Priority) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 
-from service.core.admission import Backlog, QueueLimits, admit
+from service.core.admission import Backlog, QueueLimits, admit, computed
 from service.core.errors import NotReady, Overloaded, TooLate
 from service.core.events import Dropped, Emit, Rejected
 from service.core.messages import NEVER, Answer, Lease, ModelKey, Outcome, Priority, Request
@@ -91,7 +91,7 @@ class MemoryQueue:
         for lease, outcome in outcomes:
             _entry_of(lease).settle(outcome)
         first = _entry_of(outcomes[0][0])
-        first.line.backlog.served(len(outcomes), now - first.leased_at)
+        first.line.backlog.served(computed(outcome for _, outcome in outcomes), now - first.leased_at)
 
 
 class _Line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from service.core.admission import computed
 from service.core.errors import Cancelled, ServiceError
 from service.core.events import Buried, Dropped, JobItemsDone, Redelivered
 from service.core.messages import Answer, Lease, Outcome, Priority
@@ -205,7 +206,8 @@ class Line:
         self._keeper.progress_s = now
         ours = [(h, o) for h, o in finished if not (h.lost and isinstance(o, Cancelled))]
         self._post.shelf.drop(held for held in helds if held.lost)
-        self._deliver(ours, (now - helds[0].started_s) * 1000 / len(helds))
+        items = computed(outcome for _, outcome in outcomes)
+        self._deliver(ours, (now - helds[0].started_s) * 1000 / items if items else 0)
 
     def _deliver(self, finished: Sequence[Finished], ms_per_item: float) -> None:
         for priority in Priority:

@@ -60,6 +60,12 @@ chaos: setup ## kill, freeze and empty real servers and workers (needs redis-ser
 	$(BIN)/python -m pytest -m chaos
 	$(BIN)/python -m tests.chaos
 
+fuzz: setup ## an hour (FUZZ_SECONDS) of random bytes against everything that reads what strangers send
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.fuzz
+
+soak: setup ## half an hour (SOAK_SECONDS) of mixed traffic; writes docs/soak.md: does memory grow, are files left open
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak
+
 bench: setup ## measure speed, memory and start-up; writes docs/bench.md and its plots
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.distributed
@@ -106,4 +112,4 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 clean: ## remove what the targets made, but not runs/ and data/
 	rm -rf .venv .venv-clients *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup clients perf-analyzer run lint test chaos bench proto up down smoke requirements train-digits photos clean
+.PHONY: help setup clients perf-analyzer run lint test chaos fuzz soak bench proto up down smoke requirements train-digits photos clean

@@ -96,6 +96,9 @@ class Config(BaseSettings):
         "fsynced", description="jobs are refused where Redis would keep them less well: appendfsync always is fsynced"
     )
 
+    max_connections: Positive = Field(4096, description="connections to each port; what comes beyond is closed")
+    max_streams: Positive = Field(1024, description="calls at once on one gRPC connection; more wait at the client")
+    request_timeout_s: float = Field(60.0, gt=0, description="seconds in which an HTTP request must arrive whole")
     keepalive_s: float = Field(60.0, gt=0, description="seconds after which a silent gRPC client is pinged")
     max_connection_age_s: float = Field(
         0.0, ge=0, description="seconds after which a gRPC client is asked to connect anew, to be balanced; 0: never"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
@@ -17,6 +18,15 @@ from service.security.gate import CALLER, Gate, admit
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # only the type checker can subscript it
 Details = grpc.HandlerCallDetails
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """What a call asks of its caller, and who that is; None while only the call itself knows the certificate."""
+
+    scope: Scope
+    caller: Caller | None
+    streamed: bool
 
 
 class Gatekeeper(grpc.aio.ServerInterceptor):
@@ -34,35 +44,48 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         scope = scope_of_call(handler_call_details.method)
         if handler is None or scope is None:
             return handler
-        kind = _kind(handler)
-        streamed = kind.startswith("stream_")
+        try:
+            # Strangers are refused before their message is received: they could fill the memory with it.
+            known = (
+                None
+                if self._gate.certifies
+                else admit(self._gate, scope, _texts(handler_call_details.invocation_metadata))
+            )
+        except ServiceError as error:
+            return _refusal(error)
+        return self._gated(handler, scope, known)
+
+    def _gated(self, handler: Handler, scope: Scope, known: Caller | None) -> Handler:
+        kind = kind_of(handler)
         behaviour = getattr(handler, kind)
         gated = (self._replying if inspect.isasyncgenfunction(behaviour) else self._answering)(
-            behaviour, scope, streamed=streamed
+            behaviour, _Door(scope, known, streamed=kind.startswith("stream_"))
         )
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         return make(gated, handler.request_deserializer, handler.response_serializer)  # type: ignore[no-any-return]
 
-    def _answering(self, behaviour: Callable[..., Awaitable[Any]], scope: Scope, *, streamed: bool) -> Any:
+    def _answering(self, behaviour: Callable[..., Awaitable[Any]], door: _Door) -> Any:
         async def call(request: Any, context: Context) -> Any:
-            async with self._admitted(request, context, scope, streamed=streamed) as caller:
-                return await behaviour(*self._metered(request, context, caller, streamed=streamed))
+            async with self._admitted(request, context, door) as caller:
+                return await behaviour(*self._metered(request, context, caller, streamed=door.streamed))
 
         return call
 
-    def _replying(self, behaviour: Callable[..., AsyncIterator[Any]], scope: Scope, *, streamed: bool) -> Any:
+    def _replying(self, behaviour: Callable[..., AsyncIterator[Any]], door: _Door) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with self._admitted(request, context, scope, streamed=streamed) as caller:
-                async for reply in behaviour(*self._metered(request, context, caller, streamed=streamed)):
+            async with self._admitted(request, context, door) as caller:
+                async for reply in behaviour(*self._metered(request, context, caller, streamed=door.streamed)):
                     yield reply
 
         return call
 
     @asynccontextmanager
-    async def _admitted(self, request: Any, context: Context, scope: Scope, *, streamed: bool) -> AsyncIterator[Caller]:
+    async def _admitted(self, request: Any, context: Context, door: _Door) -> AsyncIterator[Caller]:
         try:
-            caller = admit(self._gate, scope, _headers(context), _certificate(context))
-            await self._pacing.enter(caller, 0 if streamed else request.ByteSize())
+            caller = door.caller or admit(
+                self._gate, door.scope, _texts(context.invocation_metadata()), _certificate(context)
+            )
+            await self._pacing.enter(caller, 0 if door.streamed else request.ByteSize())
         except ServiceError as error:
             await refuse(context, error)
             raise  # unreachable: aborting raises
@@ -103,12 +126,21 @@ class _Metered:
         return getattr(self._context, name)
 
 
-def _kind(handler: Handler) -> str:
+def kind_of(handler: Handler) -> str:
+    """The name of the handler's method, such as "unary_stream"."""
     return f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
 
 
-def _headers(context: Context) -> dict[str, str]:
-    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+def _refusal(error: ServiceError) -> Handler:
+    async def call(_messages: Any, context: Context) -> None:
+        await refuse(context, error)
+
+    # To a client all four kinds of method look the same until it reads; this one waits for no message.
+    return grpc.stream_stream_rpc_method_handler(call)
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
 def _certificate(context: Context) -> str:

@@ -38,6 +38,7 @@ CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 INTROSPECTION = introspection_pb2.DESCRIPTOR.services_by_name["Introspection"].full_name
 JOBS = jobs_pb2.DESCRIPTOR.services_by_name["Jobs"].full_name
 MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"].full_name
+_HANDSHAKE_MS = 20_000
 #: Health of the server as a whole, by the convention of grpc.health.v1.
 OVERALL = health.OVERALL_HEALTH
 
@@ -48,7 +49,8 @@ class GrpcSettings:
 
     A client that is silent for `keepalive_s` is pinged, and given up when it does not answer. Connections older than
     `max_connection_age_s` are asked to come again, so that load balancers can spread them; what they have in flight may
-    take `max_connection_grace_s` more. 0 lets them stay.
+    take `max_connection_grace_s` more. 0 lets them stay. Of more than `max_connections` the last ones are closed; calls
+    beyond `max_streams` of one connection wait at the client.
     """
 
     address: str = "127.0.0.1:50051"
@@ -57,6 +59,8 @@ class GrpcSettings:
     keepalive_s: float = 60.0
     max_connection_age_s: float = 0.0
     max_connection_grace_s: float = 300.0
+    max_connections: int = 4096
+    max_streams: int = 1024
     tls: TlsFiles | None = None
 
 
@@ -155,6 +159,10 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         *ageing,
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_concurrent_streams", settings.max_streams),
+        # TLS and HTTP/2 must be agreed on by then; the library's own default is two minutes.
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
         # Two servers on one port would share its connections at random, so the second one shall fail instead.
         ("grpc.so_reuseport", 0),
         # A client that went away without a word is noticed, and its place given free.

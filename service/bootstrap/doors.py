@@ -20,6 +20,7 @@ from service.web.app import create_app
 from service.web.classification import ClassificationTwin
 from service.web.introspection import IntrospectionTwin
 from service.web.open_inference import OpenInferenceTwin
+from service.web.patience import Patience
 from service.web.server import HttpServer
 
 
@@ -74,4 +75,5 @@ def http_server(
         *OpenInferenceTwin(standard, config.max_message_bytes).operations(),
     ]
     app = create_app(VERSION, catalog, ready, metrics.render, operations)
-    return HttpServer(guarded.around(app), *host_and_port(config.http), tls=guarded.tls)
+    patience = Patience(config.max_connections, config.request_timeout_s)
+    return HttpServer(guarded.around(app), *host_and_port(config.http), tls=guarded.tls, patience=patience)

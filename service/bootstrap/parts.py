@@ -70,6 +70,8 @@ def grpc_settings(config: Config, tls: TlsFiles | None) -> GrpcSettings:
         config.grpc,
         config.max_message_bytes,
         bounds,
+        max_connections=config.max_connections,
+        max_streams=config.max_streams,
         keepalive_s=config.keepalive_s,
         max_connection_age_s=config.max_connection_age_s,
         max_connection_grace_s=config.max_connection_grace_s,

@@ -29,6 +29,11 @@ class Gate:
         self._tokens = tokens
         self._certified = certified
 
+    @property
+    def certifies(self) -> bool:
+        """Whether a certificate may do in place of a key: then TLS has asked every client for one."""
+        return bool(self._certified)
+
     def identify(self, headers: Mapping[str, str], certificate: str = "") -> Caller:
         """Who sent these headers (names in lower case). Raises `Unauthenticated` for proof that does not hold.
 

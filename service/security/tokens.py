@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jwt
@@ -56,8 +56,7 @@ class Tokens:
             )
         except jwt.PyJWTError as error:
             raise Unauthenticated(f"authorization: the token does not count: {error}") from None
-        listed = claims.get("scope", claims.get("scp", ()))
-        return Caller(str(claims["sub"]), _known(listed.split() if isinstance(listed, str) else listed))
+        return Caller(str(claims["sub"]), _known(claims.get("scope", claims.get("scp", ()))))
 
     def _key(self, token: str) -> jwt.PyJWK:
         wanted = jwt.get_unverified_header(token).get("kid")
@@ -70,6 +69,7 @@ class Tokens:
         raise jwt.InvalidKeyError("it was signed with a key that is not known here")
 
 
-def _known(names: Sequence[object]) -> frozenset[Scope]:
-    """Tokens also carry scopes that are meant for others."""
-    return frozenset(scope for scope in Scope if scope.value in names)
+def _known(listed: object) -> frozenset[Scope]:
+    """Tokens also carry scopes that are meant for others; a claim that is neither text nor a list holds none."""
+    names = listed.split() if isinstance(listed, str) else listed
+    return frozenset(scope for scope in Scope if scope.value in names) if isinstance(names, list) else frozenset()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from service.core.access import Caller, scope_of_path
-from service.core.errors import ServiceError, Unauthenticated
+from service.core.errors import InvalidInput, ServiceError, Unauthenticated
 from service.core.ports import Pacing
 from service.security.gate import CALLER, Gate, admit
 from service.web.errors import answer
@@ -47,6 +49,7 @@ class Gatekeeper:
     async def _admit(self, connection: Connection) -> Caller:
         headers = Headers(scope=connection)
         caller = admit(self._gate, scope_of_path(connection["path"]), headers, self._certificate)
-        length = headers.get("content-length", "0")
-        await self._pacing.enter(caller, int(length) if length.isdigit() else 0)
+        if "transfer-encoding" in headers and caller.allowance.bytes_per_s < inf:
+            raise InvalidInput("content-length", "must be told where bytes are counted", "a body in chunks")
+        await self._pacing.enter(caller, int(headers.get("content-length", "0")))
         return caller

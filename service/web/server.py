@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from service.core.errors import InvalidInput, Refused
 from service.security.tls import TlsFiles
+from service.web.patience import Patience, protocol
 
 #: Seconds between two looks at the certificates' files.
 _LOOK_S = 1.0
@@ -43,12 +44,21 @@ class HttpServer:
         host: str,
         port: int,
         listening: socket.socket | None = None,
+        *,
         tls: TlsFiles | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._listening = listening
-        config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app,
+            http=protocol(patience or Patience()),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+        )
         config.load()
         config.ssl = tls.context() if tls else None
         self._tls = tls

@@ -1,0 +1,55 @@
+"""One target under atheris for a while, and what came of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz import seeds
+
+#: No input of at most 8 KiB may take longer than this, or need more memory.
+TIMEOUT_S, MEMORY_MB, LENGTH = 20, 2048, 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What libFuzzer says about itself; `findings` are the inputs that broke the target."""
+
+    executions: int
+    edges: int
+    took_s: float
+    failed: bool
+    findings: list[Path]
+    output: str
+
+
+def run(target: str, folder: Path, *, seconds: int = 0, runs: int = -1) -> Session:
+    """Fuzz `target` for so many seconds or runs; in `folder`, its corpus grows and what it finds is kept."""
+    corpus, findings = folder / "corpus", folder / "findings"
+    seeds.write(target, corpus)
+    findings.mkdir(exist_ok=True)
+    before = set(findings.iterdir())
+    started = time.monotonic()
+    command = [sys.executable, "-m", "tests.fuzz.one", target, f"-max_total_time={seconds}", f"-runs={runs}"]
+    limits = [f"-timeout={TIMEOUT_S}", f"-rss_limit_mb={MEMORY_MB}", f"-max_len={LENGTH}"]
+    # A unit that was slow once was so on a busy machine; what takes longer than the timeout is a finding.
+    reports = [f"-artifact_prefix={findings}/", "-print_final_stats=1", f"-report_slow_units={TIMEOUT_S}"]
+    done = subprocess.run([*command, *limits, *reports, str(corpus)], capture_output=True, check=False)
+    output = done.stderr.decode(errors="replace")
+    return Session(
+        executions=_number(r"stat::number_of_executed_units: +(\d+)", output),
+        edges=_number(r"cov: (\d+)", output),
+        took_s=time.monotonic() - started,
+        failed=done.returncode != 0,
+        findings=sorted(set(findings.iterdir()) - before),
+        output=output,
+    )
+
+
+def _number(pattern: str, output: str) -> int:
+    """The last number of that kind."""
+    return int((re.findall(pattern, output) or ["0"])[-1])

@@ -111,6 +111,12 @@ class Config(BaseSettings):
     job_buckets: Annotated[tuple[str, ...], NoDecode] = Field((), description="buckets of s3:// and gs:// pictures")
     job_private: bool = Field(False, description="let job_hosts have private addresses; never metadata services")  # noqa: FBT003
 
+    otlp_endpoint: str | None = Field(
+        None, description="http://HOST:PORT of an OpenTelemetry collector (OTLP by gRPC) that is sent traces"
+    )
+    trace_ratio: float = Field(
+        1.0, ge=0, le=1, description="share of calls that are traced where the caller has not decided it"
+    )
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service.api.introspection import IntrospectionServicer
 from service.bootstrap.guards import Guards
 from service.bootstrap.parts import VERSION
+from service.bootstrap.traces import Traces
 from service.config import Config, host_and_port
 from service.core.allowance import Allowance
 from service.core.events import Emit
@@ -62,6 +63,7 @@ def http_server(
     catalog: ModelCatalog,
     *,
     guarded: Guards,
+    tracing: Traces,
     ready: Callable[[], tuple[bool, str]],
     metrics: Metrics,
     glass: Glass | None,

@@ -15,6 +15,7 @@ from service.bootstrap.guards import guards
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.bootstrap.routing import filed, with_routes
 from service.catalog import Catalog, Host
+from service.bootstrap.traces import traces
 from service.config import Config
 from service.core.messages import ModelKey
 from service.core.ports import Engine
@@ -36,8 +37,10 @@ def build(config: Config) -> Lifecycle:
     guarded = guards(config, LocalPacing())
     metrics, emit = observed()
 
+    tracing = traces(config, "embedded")
     def host(key: ModelKey, engine: Engine) -> Host:
-        return jobs.feed(key, engine, Worker(key, engine, queue, Lane(key, engine, limits, emit), emit))
+        lane = tracing.lane(key, Lane(key, engine, limits, emit))
+        return jobs.feed(key, engine, Worker(key, engine, queue, lane, emit))
 
     def routed(name: str) -> Collection[int]:
         return routes.versions(name)
@@ -67,16 +70,17 @@ def build(config: Config) -> Lifecycle:
     shadowing = Shadowing(queue, routes.get, emit)
     dispatcher = Dispatcher(routes.resolve, shadowing, limits, emit)
     looked_into = glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None
-    standard = open_inference(config, dispatcher, catalog, metrics, looked_into, choose=routes.choose)
+    inside = tracing.asking(dispatcher)
+    standard = open_inference(config, inside, catalog, metrics, looked_into, choose=routes.choose)
     grpc = GrpcServer(
         grpc_settings(config, guarded.tls),
-        dispatcher,
+        inside,
         catalog,
         emit,
         looked_into.grpc if looked_into else None,
         jobs=JobsServicer(jobs.inside, emit),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
-        interceptors=guarded.interceptors(),
+        interceptors=[*tracing.interceptors(), *guarded.interceptors()],
         choose=routes.choose,
         routes=routes,
     )
@@ -84,10 +88,11 @@ def build(config: Config) -> Lifecycle:
     metrics.watch_settings(catalog.list)
     http = http_server(
         config,
-        dispatcher,
+        inside,
         catalog,
         guarded=guarded,
         ready=ready,
+        tracing=tracing,
         metrics=metrics,
         glass=looked_into,
         standard=standard,
@@ -98,7 +103,7 @@ def build(config: Config) -> Lifecycle:
         grpc,
         http,
         ready,
-        behind=[*jobs.behind, catalog, shadowing],
+        behind=[*tracing.behind(), *jobs.behind, catalog, shadowing],
         follow=with_routes(routes, catalog.follow),
         poll_s=config.poll_s,
         grace_s=config.grace_s,

@@ -11,6 +11,7 @@ from service.bootstrap.parts import certificates, grpc_settings, image_limits, j
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
 from service.bootstrap.surveying import surveying
+from service.bootstrap.traces import traces
 from service.config import Config
 from service.core.events import Emit
 from service.core.use_cases import ModelCatalog
@@ -34,6 +35,7 @@ def build(config: Config) -> Lifecycle:
     pacing = RedisPacing(server)
     guarded = guards(config, pacing)
     metrics, emit = observed()
+    tracing = traces(config, "front-end")
 
     def ready() -> tuple[bool, str]:
         return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
@@ -44,18 +46,19 @@ def build(config: Config) -> Lifecycle:
     routes = RoutingTable(records, catalog, emit)
     shadowing = Shadowing(queue, routes.get, emit)
     dispatcher = Dispatcher(routes.resolve, shadowing, image_limits(config), emit)
+    inside = tracing.asking(dispatcher)
     looked_into = _glass(config, catalog, emit)
-    standard = open_inference(config, dispatcher, catalog, metrics, looked_into, choose=routes.choose)
+    standard = open_inference(config, inside, catalog, metrics, looked_into, choose=routes.choose)
     jobs = RedisJobs(server, routes.settle, job_limits(config))
     grpc = GrpcServer(
         grpc_settings(config, guarded.tls),
-        dispatcher,
+        inside,
         catalog,
         emit,
         looked_into.grpc if looked_into else None,
         jobs=JobsServicer(lambda: jobs, emit),
         standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
-        interceptors=guarded.interceptors(),
+        interceptors=[*tracing.interceptors(), *guarded.interceptors()],
         choose=routes.choose,
         routes=routes,
     )
@@ -64,9 +67,10 @@ def build(config: Config) -> Lifecycle:
     metrics.watch_settings(catalog.list)
     http = http_server(
         config,
-        dispatcher,
+        inside,
         catalog,
         guarded=guarded,
+        tracing=tracing,
         ready=ready,
         metrics=metrics,
         glass=looked_into,
@@ -78,7 +82,16 @@ def build(config: Config) -> Lifecycle:
         grpc,
         http,
         ready,
-        behind=[queue, catalog, records, jobs, pacing, shadowing, surveying(server, metrics.watch_lines().show)],
+        behind=[
+            *tracing.behind(),
+            queue,
+            catalog,
+            records,
+            jobs,
+            pacing,
+            shadowing,
+            surveying(server, metrics.watch_lines().show),
+        ],
         follow=with_routes(routes, catalog.follow),
         prepare=lambda: vet(server),
         poll_s=min(config.poll_s, _LOOK_S),

@@ -12,6 +12,7 @@ from service.bootstrap.engines import opener
 from service.bootstrap.parts import VERSION, image_limits, log, observed, uri_fetcher
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
+from service.bootstrap.traces import traces
 from service.catalog import Catalog
 from service.config import WorkerConfig, host_and_port
 from service.core.events import WorkerStarted
@@ -45,9 +46,10 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     server, limits = redis_server(config), image_limits(config)
     store = ModelStore(config.models, only=config.model)
     metrics, emit = observed()
+    tracing = traces(config, "worker")
 
     def host(key: ModelKey, engine: Engine) -> Worker:
-        lane = Lane(key, engine, limits, emit)
+        lane = tracing.lane(key, Lane(key, engine, limits, emit))
         return Worker(key, engine, work, watchdog.watch(key, lane, _batch_s(engine.tuning)), emit)
 
     def routed(name: str) -> Collection[int]:
@@ -67,7 +69,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     app = create_app(VERSION, catalog, ready, metrics.render)
     emit(WorkerStarted(incarnation.restarts))
     return Working(
-        _all(records, fetcher, work),
+        _all(*tracing.behind(), records, fetcher, work),
         catalog,
         HttpServer(app, *host_and_port(config.http), incarnation.listening),
         prepare=partial(vet, server),

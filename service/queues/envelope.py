@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.message import DecodeError
 
@@ -63,6 +63,7 @@ class Work:
     options: Options
     image: bytes
     place: Place | None = None
+    trace: str = ""
 
     @property
     def queued_ms(self) -> int:
@@ -75,7 +76,7 @@ def left_ms(deadline: float, now: float) -> int:
     return -1 if math.isinf(deadline) else max(0, math.ceil((deadline - now) * 1000))
 
 
-def params(id: str, options: Options) -> bytes:
+def params(id: str, options: Options, trace: str = "") -> bytes:
     """What a worker must know of a request beside its picture."""
     message = pb.Params(
         id=id,
@@ -83,6 +84,7 @@ def params(id: str, options: Options) -> bytes:
         min_score=options.min_score,
         logits=options.logits,
         pixels=options.pixels,
+        traceparent=trace,
     )
     return message.SerializeToString()
 
@@ -118,6 +120,7 @@ def _read_request(entry: bytes, values: Mapping[bytes, bytes]) -> Work:
         id=asked.id,
         options=_options(asked),
         image=values[b"x"],
+        trace=asked.traceparent,
     )
 
 
@@ -141,7 +144,8 @@ def read_item(body: bytes) -> Item:
 def write_reply(outcome: Outcome) -> bytes:
     """Body of the reply that hands `outcome` to its caller."""
     if isinstance(outcome, Answer):
-        return pb.Reply(answer=from_answer(outcome).SerializeToString()).SerializeToString()
+        answer = from_answer(outcome).SerializeToString()
+        return pb.Reply(answer=answer, ended_ns=outcome.timing.ended_ns).SerializeToString()
     failure = pb.Failure(code=outcome.code.value, message=str(outcome))
     if isinstance(outcome, InvalidInput):
         failure.field, failure.limit, failure.value = outcome.field, outcome.limit, str(outcome.value)
@@ -153,7 +157,8 @@ def read_reply(body: bytes) -> Outcome:
     """The outcome that a worker wrote."""
     reply = pb.Reply.FromString(body)
     if reply.WhichOneof("outcome") == "answer":
-        return to_answer(classifier_pb2.ClassifyResponse.FromString(reply.answer))
+        answer = to_answer(classifier_pb2.ClassifyResponse.FromString(reply.answer))
+        return replace(answer, timing=replace(answer.timing, ended_ns=reply.ended_ns)) if reply.ended_ns else answer
     failure = reply.failure
     if failure.code == Code.INVALID.value:
         return (BadImage if failure.image else InvalidInput)(failure.field, failure.limit, failure.value)

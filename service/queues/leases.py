@@ -64,7 +64,7 @@ class Shelf:
     def hold(self, work: Work, priority: Priority, now: float) -> Held:
         """A lease that was just delivered."""
         deadline = self._clock.local(work.deadline_ms)
-        request = Request(work.id, self._model, work.image, work.options, deadline, priority)
+        request = Request(work.id, self._model, work.image, work.options, deadline, priority, work.trace)
         lease = Lease(request, max(0.0, now - self._clock.local(work.queued_ms)))
         held = Held(work, lease, priority, renewed_s=now)
         lease.token = held

@@ -160,7 +160,7 @@ class RedisSubmissions:
             envelope.SCHEMA,
             call.token,
             self._name,
-            envelope.params(request.id, request.options),
+            envelope.params(request.id, request.options, request.trace),
             bytes(request.image),
             int(call.attempts > 1),
         )

@@ -12,3 +12,8 @@ TRACEPARENT: ContextVar[str] = ContextVar("traceparent", default="")
 def trace_id() -> str:
     """32 hexadecimal digits, or nothing."""
     return TRACEPARENT.get()[3:35]
+
+
+def sampled(traceparent: str) -> bool:
+    """Whether the trace that it names is recorded: the lowest bit of its flags."""
+    return bool(traceparent) and int(traceparent[-1], 16) & 1 == 1

@@ -45,7 +45,8 @@ class BulkHistogram(Collector):
         for values, series in list(self._series.items()):
             counts, total = series.count()
             cumulated = np.cumsum(counts).astype(float)
-            family.add_metric(values, list(zip(names, cumulated, series.exemplars(), strict=True)), total)
+            counted = zip(names, cumulated, series.exemplars(), strict=True)
+            family.add_metric(values, [(n, c, e) if e else (n, c) for n, c, e in counted], total)
         yield family
 
 

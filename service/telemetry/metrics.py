@@ -23,12 +23,11 @@ from service.core.events import (
     Rejected,
     RequestDone,
     RoutingChanged,
-    WorkerStarted,
 )
 from service.core.messages import ModelKey
 from service.core.ports import Depth
 from service.core.status import ModelStatus
-from service.telemetry.context import trace_id
+from service.telemetry.context import TRACEPARENT, sampled, trace_id
 from service.telemetry.certificates import CertificateExpiry
 from service.telemetry.histograms import BulkHistogram, Series
 from service.telemetry.lines import LineSeries
@@ -95,9 +94,6 @@ class Metrics:
         self._predictions = Predictions()
         registry.register(self._predictions)
         self.statistics = Statistics()  #: what Triton would count
-        self._restarts = Counter(
-            "vitrine_worker_restarts", "Child processes of this worker that died and were replaced", registry=registry
-        )
 
     def watch(self, depth: Callable[[ModelKey], Depth], in_flight: Callable[[], int]) -> None:
         """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
@@ -141,8 +137,6 @@ class Metrics:
                 self._models.change(event)
             case ProviderFellBack():
                 self._models.fall_back(event)
-            case WorkerStarted():
-                self._restarts.inc(event.restarts)
             case RoutingChanged() | Compared():
                 self._routing.emit(event)
             case _:
@@ -162,8 +156,8 @@ class Metrics:
         count()
         total = self._times(model).total
         total.observe((event.took_s,))
-        if traced := trace_id():
-            total.exemplify(event.took_s, traced)
+        if sampled(TRACEPARENT.get()):
+            total.exemplify(event.took_s, trace_id())
         if event.best:
             self._predictions.observe(model, event.best)
 

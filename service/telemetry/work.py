@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter
 
-from service.core.events import BatchTaken, Buried, Event, JobChanged, JobItemsDone, LookedIn, Redelivered
+from service.core.events import (
+    BatchTaken,
+    Buried,
+    Event,
+    JobChanged,
+    JobItemsDone,
+    LookedIn,
+    Redelivered,
+    WorkerStarted,
+)
 from service.telemetry.histograms import BulkHistogram
 
 _ANSWER_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -32,6 +41,9 @@ class WorkSeries:
             ["model"],
             registry=registry,
         )
+        self._restarts = Counter(
+            "vitrine_worker_restarts", "Child processes of this worker that died and were replaced", registry=registry
+        )
         self._items = Counter(
             "vitrine_job_items", "Items of jobs whose results are kept", ["model", "outcome"], registry=registry
         )
@@ -53,6 +65,8 @@ class WorkSeries:
                 self._redelivered.labels(event.model.name).inc()
             case Buried():
                 self._buried.labels(event.model.name).inc()
+            case WorkerStarted():
+                self._restarts.inc(event.restarts)
             case JobItemsDone():
                 self._items.labels(event.model.name, "succeeded").inc(event.succeeded)
                 self._items.labels(event.model.name, "failed").inc(event.failed)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+service/rpc/pb/vitrine/internal/queue.proto\x12\x16vitrine.internal.queue\"V\n\x06Params\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x11\n\tmin_score\x18\x03 \x01(\x01\x12\x0e\n\x06logits\x18\x04 \x01(\x08\x12\x0e\n\x06pixels\x18\x05 \x01(\x08\"X\n\x05Reply\x12\x10\n\x06\x61nswer\x18\x01 \x01(\x0cH\x00\x12\x32\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1f.vitrine.internal.queue.FailureH\x00\x42\t\n\x07outcome\"d\n\x07\x46\x61ilure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\x12\r\n\x05image\x18\x06 \x01(\x08\">\n\x04Item\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x03 \x01(\tH\x00\x42\x08\n\x06sourceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+service/rpc/pb/vitrine/internal/queue.proto\x12\x16vitrine.internal.queue\"k\n\x06Params\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x11\n\tmin_score\x18\x03 \x01(\x01\x12\x0e\n\x06logits\x18\x04 \x01(\x08\x12\x0e\n\x06pixels\x18\x05 \x01(\x08\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\"j\n\x05Reply\x12\x10\n\x06\x61nswer\x18\x01 \x01(\x0cH\x00\x12\x32\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1f.vitrine.internal.queue.FailureH\x00\x12\x10\n\x08\x65nded_ns\x18\x03 \x01(\x03\x42\t\n\x07outcome\"d\n\x07\x46\x61ilure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\x12\r\n\x05image\x18\x06 \x01(\x08\">\n\x04Item\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x03 \x01(\tH\x00\x42\x08\n\x06sourceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,11 +32,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'service.rpc.pb.vitrine.inte
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PARAMS']._serialized_start=71
-  _globals['_PARAMS']._serialized_end=157
-  _globals['_REPLY']._serialized_start=159
-  _globals['_REPLY']._serialized_end=247
-  _globals['_FAILURE']._serialized_start=249
-  _globals['_FAILURE']._serialized_end=349
-  _globals['_ITEM']._serialized_start=351
-  _globals['_ITEM']._serialized_end=413
+  _globals['_PARAMS']._serialized_end=178
+  _globals['_REPLY']._serialized_start=180
+  _globals['_REPLY']._serialized_end=286
+  _globals['_FAILURE']._serialized_start=288
+  _globals['_FAILURE']._serialized_end=388
+  _globals['_ITEM']._serialized_start=390
+  _globals['_ITEM']._serialized_end=452
 # @@protoc_insertion_point(module_scope)

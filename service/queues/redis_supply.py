@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from service.core.errors import BadImage, EngineFailed, InvalidInput, ServiceError
+from service.core.errors import BadImage, Cancelled, EngineFailed, InvalidInput, ServiceError
 from service.core.jobs import Item
 from service.core.messages import Priority
 from service.queues.envelope import Place, Work, read_item
@@ -16,6 +16,8 @@ from service.queues.redis_site import Post
 
 #: Fetches that are under way or wait for their turn; no more bulk work is read beyond it.
 _MAX_FETCHING = 128
+#: Work that has waited for longer may be of a front-end that is no more.
+_WAITED_S = 1.0
 
 
 class Supply:
@@ -45,10 +47,12 @@ class Supply:
 
         Raises `Away` or `Rejected` before any of them is held.
         """
-        items = await self._items(works)
+        items, gone = await self._items(works), await self._gone(works)
         for work in works:
             held, item = self._hold(work, priority, items)
-            if _complete(held):
+            if work.front_end in gone:
+                self._failed(held, Cancelled("the front-end that asked is gone, and its callers with it"))
+            elif _complete(held):
                 self._post.shelf.shelve(held)
             else:
                 fetch = asyncio.create_task(self._fetch(held, item))
@@ -95,6 +99,14 @@ class Supply:
         if not image:
             raise BadImage("uri", "a picture", f"{item.uri}, which is empty")
         return image
+
+    async def _gone(self, works: Sequence[Work]) -> set[str]:
+        """The front-ends that have died since: asked for work that has waited only, so that others pay nothing."""
+        clock, long_ago = self._site.clock, self._site.now() - _WAITED_S
+        waited = sorted({work.front_end for work in works if work.front_end and clock.local(work.queued_ms) < long_ago})
+        keys = map(self._site.keys.replies, waited)
+        there = await asyncio.gather(*(self._site.commands.send("EXISTS", key) for key in keys))
+        return {front_end for front_end, exists in zip(waited, there, strict=True) if not exists}
 
     async def _items(self, works: Sequence[Work]) -> dict[Place, Item | None]:
         """What deliveries refer to; None where that is gone. One command for each job."""

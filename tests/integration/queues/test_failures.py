@@ -13,7 +13,7 @@ import redis
 from service.core.errors import NotReady, Overloaded
 from service.queues.redis_submissions import FrontEndTimes, RedisSubmissions
 from tests.contract.benches import MODEL, request, until
-from tests.integration.queues.parts import KEYS, ask, asking, computing, ids, working
+from tests.integration.queues.parts import KEYS, ask, asking, computing, ids, residue, working
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.chaos
@@ -148,3 +148,17 @@ async def test_a_full_redis_sheds_and_drains(make_server: Callable[..., RedisSer
         assert len(answered) > 20
         await until(lambda: front_end.depth(MODEL).entries == 0)
         assert await ids(ask(front_end, ["later"], size=100_000)) == ["later"]
+
+
+async def test_nothing_is_computed_for_a_front_end_that_died(server: RedisServer) -> None:
+    """What it asked for and nobody has begun is dropped once its last sign of life is too old."""
+    silent = FrontEndTimes(beat_s=60, life_s=0.5)
+    async with working(server, computes_s=1.5) as lanes, asking(server, silent) as front_end:
+        tasks = ask(front_end, NAMES[:60])
+        await computing(1, tasks, lanes)
+        await until(lambda: residue(server) == {}, timeout_s=20)
+
+        assert sum(lanes.computed.values()) <= 16  # a batch for each lane, and one ahead
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

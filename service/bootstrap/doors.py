@@ -78,4 +78,5 @@ def http_server(
     ]
     app = create_app(VERSION, catalog, ready, metrics.render, operations)
     patience = Patience(config.max_connections, config.request_timeout_s)
-    return HttpServer(guarded.around(app), *host_and_port(config.http), tls=guarded.tls, patience=patience)
+    around = tracing.around(guarded.around(app))
+    return HttpServer(around, *host_and_port(config.http), tls=guarded.tls, patience=patience)

@@ -14,8 +14,8 @@ from service.bootstrap.glass import diagnostics, introspector
 from service.bootstrap.guards import guards
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.bootstrap.routing import filed, with_routes
-from service.catalog import Catalog, Host
 from service.bootstrap.traces import traces
+from service.catalog import Catalog, Host
 from service.config import Config
 from service.core.messages import ModelKey
 from service.core.ports import Engine
@@ -36,8 +36,8 @@ def build(config: Config) -> Lifecycle:
     store, limits = ModelStore(config.models), image_limits(config)
     guarded = guards(config, LocalPacing())
     metrics, emit = observed()
-
     tracing = traces(config, "embedded")
+
     def host(key: ModelKey, engine: Engine) -> Host:
         lane = tracing.lane(key, Lane(key, engine, limits, emit))
         return jobs.feed(key, engine, Worker(key, engine, queue, lane, emit))
@@ -69,8 +69,8 @@ def build(config: Config) -> Lifecycle:
     jobs = embedded_jobs(config, routes.settle, queue, emit)
     shadowing = Shadowing(queue, routes.get, emit)
     dispatcher = Dispatcher(routes.resolve, shadowing, limits, emit)
-    looked_into = glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None
     inside = tracing.asking(dispatcher)
+    looked_into = glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None
     standard = open_inference(config, inside, catalog, metrics, looked_into, choose=routes.choose)
     grpc = GrpcServer(
         grpc_settings(config, guarded.tls),
@@ -91,8 +91,8 @@ def build(config: Config) -> Lifecycle:
         inside,
         catalog,
         guarded=guarded,
-        ready=ready,
         tracing=tracing,
+        ready=ready,
         metrics=metrics,
         glass=looked_into,
         standard=standard,

@@ -27,13 +27,13 @@ from service.core.events import (
 from service.core.messages import ModelKey
 from service.core.ports import Depth
 from service.core.status import ModelStatus
-from service.telemetry.context import TRACEPARENT, sampled, trace_id
 from service.telemetry.certificates import CertificateExpiry
+from service.telemetry.context import TRACEPARENT, sampled, trace_id
 from service.telemetry.histograms import BulkHistogram, Series
 from service.telemetry.lines import LineSeries
 from service.telemetry.predictions import Predictions
-from service.telemetry.settings import SettingsCollector
 from service.telemetry.routing import RoutingSeries
+from service.telemetry.settings import SettingsCollector
 from service.telemetry.statistics import Statistics
 from service.telemetry.triton import TritonCollector
 from service.telemetry.work import WorkSeries

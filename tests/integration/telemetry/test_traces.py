@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 import httpx
@@ -26,7 +27,7 @@ NINE = png(bytes(range(9)))
 STAGES = ["queue", "decode", "compute", "reply"]
 
 
-def to(collected: Collector) -> dict[str, str]:
+def to(collected: Collector) -> dict[str, Any]:
     """Settings that send spans there."""
     return {"OTLP_ENDPOINT": f"http://127.0.0.1:{collected.port}"}
 

@@ -80,6 +80,12 @@ class Config(BaseSettings):
     max_batch_items: Positive = Field(1024, description="pictures in one ClassifyBatch call")
     max_stream_in_flight: Positive = Field(256, description="unanswered pictures of one ClassifyStream call")
 
+    cache_bytes: int = Field(0, ge=0, description="memory for answers to pictures that are asked again; 0: no cache")
+    cache_ttl_s: float = Field(300.0, gt=0, description="seconds that an answer is kept")
+    cache_shared_bytes: int = Field(
+        64 * MIB, ge=0, description="bytes of answers in Redis, which all front-ends with a cache share; 0: none"
+    )
+
     introspection: bool = Field(True, description="answer what models saw, layer by layer (vitrine.v1.Introspection)")  # noqa: FBT003
     introspection_threads: Positive = Field(2, description="questions about the inside that are worked on at once")
     introspection_waiting: int = Field(8, ge=0, description="more of them that may wait")

@@ -12,6 +12,7 @@ from service.bootstrap.embedded_jobs import embedded_jobs
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import diagnostics, introspector
 from service.bootstrap.guards import guards
+from service.bootstrap.keeping import cached
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.bootstrap.routing import filed, with_routes
 from service.bootstrap.traces import traces
@@ -67,7 +68,7 @@ def build(config: Config) -> Lifecycle:
     )
     routes = filed(config, catalog, emit)
     jobs = embedded_jobs(config, routes.settle, queue, emit)
-    shadowing = Shadowing(queue, routes.get, emit)
+    shadowing = Shadowing(cached(config, queue, catalog, metrics, emit), routes.get, emit)
     dispatcher = Dispatcher(routes.resolve, shadowing, limits, emit)
     inside = tracing.asking(dispatcher)
     looked_into = glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None

@@ -7,6 +7,7 @@ from service.api.open_inference import OpenInferenceServicer
 from service.api.server import GrpcServer
 from service.bootstrap.doors import Glass, http_server, open_inference
 from service.bootstrap.guards import guards
+from service.bootstrap.keeping import cached
 from service.bootstrap.parts import certificates, grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
@@ -17,11 +18,13 @@ from service.core.events import Emit
 from service.core.use_cases import ModelCatalog
 from service.dispatch import Dispatcher
 from service.lifecycle import Lifecycle
+from service.queues.redis_cache import RedisCache
 from service.queues.redis_catalog import RedisCatalog
 from service.queues.redis_jobs import RedisJobs
 from service.queues.redis_pacing import RedisPacing
 from service.queues.redis_routing import RedisRouting
 from service.queues.redis_submissions import RedisSubmissions
+from service.queues.redis_url import Server
 from service.routing.shadow import Shadowing
 from service.routing.table import RoutingTable
 
@@ -44,7 +47,9 @@ def build(config: Config) -> Lifecycle:
     catalog = RedisCatalog(server, emit)
     records = RedisRouting(server)
     routes = RoutingTable(records, catalog, emit)
-    shadowing = Shadowing(queue, routes.get, emit)
+    answers = _shared_answers(config, server)
+    asking = cached(config, queue, catalog, metrics, emit, shared=answers)
+    shadowing = Shadowing(asking, routes.get, emit)
     dispatcher = Dispatcher(routes.resolve, shadowing, image_limits(config), emit)
     inside = tracing.asking(dispatcher)
     looked_into = _glass(config, catalog, emit)
@@ -89,6 +94,7 @@ def build(config: Config) -> Lifecycle:
             records,
             jobs,
             pacing,
+            *([answers] if answers else []),
             shadowing,
             surveying(server, metrics.watch_lines().show),
         ],
@@ -98,6 +104,12 @@ def build(config: Config) -> Lifecycle:
         grace_s=config.grace_s,
         warn=log.warning,
     )
+
+
+def _shared_answers(config: Config, server: Server) -> RedisCache | None:
+    if not (config.cache_bytes and config.cache_shared_bytes):
+        return None
+    return RedisCache(server, config.cache_shared_bytes, config.cache_ttl_s)
 
 
 def _glass(config: Config, catalog: ModelCatalog, emit: Emit) -> Glass | None:

@@ -124,6 +124,19 @@ class Compared:
     reason: str = ""
 
 
+#: "hit" in this process, "shared" with others, "joined" a request for the same that was under way, or "miss".
+CacheOutcome = Literal["hit", "shared", "joined", "miss"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheAsked:
+    """A request was looked up in the response cache, which took `took_s` in this process."""
+
+    model: ModelKey
+    outcome: CacheOutcome
+    took_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerStarted:
     """A worker's child process began to work; `restarts` children were there before it."""
@@ -182,6 +195,7 @@ Event = (
     | WorkerStarted
     | RoutingChanged
     | Compared
+    | CacheAsked
     | Redelivered
     | Buried
     | JobItemsDone

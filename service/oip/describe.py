@@ -131,7 +131,7 @@ def _reason(status: ModelStatus) -> str:
 
 def statistics(key: ModelKey, totals: Totals) -> Description:
     """Of `ModelStatistics`, for one version."""
-    stages = {name: duration(getattr(totals, name)) for name in ("queue", *_COMPUTE)}
+    stages = {name: duration(getattr(totals, name)) for name in ("queue", *_COMPUTE, "cache_hit", "cache_miss")}
     return {
         "name": key.name,
         "version": str(key.version),

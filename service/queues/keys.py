@@ -83,6 +83,12 @@ class Keys:
         return f"{self.tag}:idem:{key}"
 
     @property
+    def cache(self) -> tuple[str, str, str]:
+        """The response cache, in the order in which its script takes them; see scripts/keep_answer.lua."""
+        key = f"{self.tag}:cache"
+        return key, f"{key}:kept", f"{key}:bytes"
+
+    @property
     def routes(self) -> str:
         """Hash: model -> JSON of its routing and those before."""
         return f"{self.tag}:routes"

@@ -36,6 +36,7 @@ JOB_COMPLETE = _read("jobs", "job_complete")
 JOB_MEND = _read("jobs", "job_mend")
 JOB_OPEN = _read("jobs", "job_open")
 JOB_SEAL = _read("jobs", "job_seal")
+KEEP_ANSWER = _read("keep_answer")
 KEEP_PACE = _read("keep_pace")
 LOST = _read("lost")
 PACE = _read("pace")
@@ -57,6 +58,7 @@ LINES = (
     DELCONSUMER,
     DEPTH,
     GREET,
+    KEEP_ANSWER,
     KEEP_PACE,
     LOST,
     PACE,

@@ -12,9 +12,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from service.core.caching import Answers
 from service.core.events import (
     BatchBisected,
     BatchRan,
+    CacheAsked,
     Compared,
     Dropped,
     Event,
@@ -27,6 +29,7 @@ from service.core.events import (
 from service.core.messages import ModelKey
 from service.core.ports import Depth
 from service.core.status import ModelStatus
+from service.telemetry.caching import CacheCollector
 from service.telemetry.certificates import CertificateExpiry
 from service.telemetry.context import TRACEPARENT, sampled, trace_id
 from service.telemetry.histograms import BulkHistogram, Series
@@ -90,6 +93,12 @@ class Metrics:
         )
         self._models = ModelSeries(registry)
         self._routing = RoutingSeries(registry)
+        self._cached = Counter(
+            "vitrine_cache_requests",
+            "Lookups in the response cache: hit here, shared with others, joined a request under way, or miss",
+            ["model", "outcome"],
+            registry=registry,
+        )
         self._work = WorkSeries(registry)
         self._predictions = Predictions()
         registry.register(self._predictions)
@@ -99,6 +108,10 @@ class Metrics:
         """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
         self._registry.register(_Watched(self._models.ready, depth, in_flight))
         self._registry.register(TritonCollector(self.statistics, self._models.ready, depth))
+
+    def watch_cache(self, kept: Answers) -> None:
+        """Read what the response cache holds at each scrape."""
+        self._registry.register(CacheCollector(kept))
 
     def watch_settings(self, statuses: Callable[[], Sequence[ModelStatus]]) -> None:
         """Read how each version is run at each scrape."""
@@ -137,8 +150,8 @@ class Metrics:
                 self._models.change(event)
             case ProviderFellBack():
                 self._models.fall_back(event)
-            case RoutingChanged() | Compared():
-                self._routing.emit(event)
+            case RoutingChanged() | Compared() | CacheAsked():
+                self._spread(event)
             case _:
                 self._work.emit(event)
 
@@ -160,6 +173,13 @@ class Metrics:
             total.exemplify(event.took_s, trace_id())
         if event.best:
             self._predictions.observe(model, event.best)
+
+    def _spread(self, event: RoutingChanged | Compared | CacheAsked) -> None:
+        if isinstance(event, CacheAsked):
+            self._cached.labels(event.model.name, event.outcome).inc()
+            self.statistics.emit(event)
+        else:
+            self._routing.emit(event)
 
     def _batch(self, event: BatchRan) -> None:
         times = self._times(event.model.name)

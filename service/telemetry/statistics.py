@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.core.errors import Code
-from service.core.events import Event, RequestDone
+from service.core.events import CacheAsked, Event, RequestDone
 from service.core.messages import ModelKey, Timing
 
 #: Triton's reasons of `nv_inference_request_failure`; what is not listed is OTHER.
@@ -41,7 +41,8 @@ class Totals:
     """Of one model version since the process started.
 
     Every request that succeeded counts once in `success`, `queue` and the three `compute_` stages, whose times add up
-    to that of `success`; `pictures` counts its pictures. `last_ms` is in milliseconds since 1970, 0 for never.
+    to that of `success`; `pictures` counts its pictures. One that was answered from the cache alone counts in `success`
+    and `queue` only, and its pictures nowhere. `last_ms` is in milliseconds since 1970, 0 for never.
     """
 
     last_ms: int
@@ -54,6 +55,8 @@ class Totals:
     compute_output: Duration
     batches: tuple[Batches, ...]
     failures: Mapping[str, int]  #: by Triton's reason
+    cache_hit: Duration
+    cache_miss: Duration
 
 
 class Statistics:
@@ -65,7 +68,11 @@ class Statistics:
         self._tallies: defaultdict[ModelKey, _Tally] = defaultdict(_Tally)
 
     def emit(self, event: Event) -> None:
-        """Count a request that found its model; other events are not counted here."""
+        """Count a request that found its model, and lookups in the cache; other events are not counted here."""
+        if isinstance(event, CacheAsked):
+            with self._lock:
+                self._tallies[event.model].looked_up(event)
+            return
         if not isinstance(event, RequestDone) or not event.version:
             return
         key = ModelKey(event.model, event.version)
@@ -94,7 +101,9 @@ class _Tally:
         self.last_s = 0.0
         self.pictures = 0
         self.successes = 0
-        self.success_ns = self.queue_ns = self.input_ns = self.infer_ns = 0
+        self.computed = 0  #: requests of which not all came from the cache
+        self.success_ns = self.computed_ns = self.queue_ns = self.input_ns = self.infer_ns = 0
+        self.hits, self.misses = [0, 0], [0, 0]  #: count and nanoseconds
         self.fail_ns = 0
         self.failures: defaultdict[str, int] = defaultdict(int)
         self.by_size: defaultdict[int, _Members] = defaultdict(_Members)
@@ -103,15 +112,26 @@ class _Tally:
         """One request was answered. Its stages are those of the picture that took longest."""
         slowest = max(event.timings, key=_took_us)
         took_ns = max(int(event.took_s * 1e9), _took_us(slowest) * 1000)
+        computed = [timing for timing in event.timings if timing.batch_size]
         self.last_s = wall_s
-        self.pictures += len(event.timings)
+        self.pictures += len(computed)
         self.successes += 1
         self.success_ns += took_ns
+        if not computed:
+            return
+        self.computed += 1
+        self.computed_ns += took_ns
         self.queue_ns += slowest.queue_us * 1000
         self.input_ns += slowest.decode_us * 1000
         self.infer_ns += slowest.compute_us * 1000
-        for timing in event.timings:
+        for timing in computed:
             self.by_size[timing.batch_size].add(timing)
+
+    def looked_up(self, event: CacheAsked) -> None:
+        """A picture was looked up in the cache."""
+        tally = self.misses if event.outcome == "miss" else self.hits
+        tally[0] += 1
+        tally[1] += int(event.took_s * 1e9)
 
     def failed(self, code: Code, took_s: float) -> None:
         """One request was not answered."""
@@ -120,20 +140,22 @@ class _Tally:
 
     def totals(self) -> Totals:
         """What was counted so far."""
-        count = self.successes
+        count = self.computed
         # What follows the computation: scores, the way back to the caller's thread, the reply.
-        output_ns = self.success_ns - self.queue_ns - self.input_ns - self.infer_ns
+        output_ns = self.computed_ns - self.queue_ns - self.input_ns - self.infer_ns
         return Totals(
             last_ms=int(self.last_s * 1000),
             pictures=self.pictures,
-            success=Duration(count, self.success_ns),
+            success=Duration(self.successes, self.success_ns),
             fail=Duration(sum(self.failures.values()), self.fail_ns),
-            queue=Duration(count, self.queue_ns),
+            queue=Duration(self.successes, self.queue_ns),
             compute_input=Duration(count, self.input_ns),
             compute_infer=Duration(count, self.infer_ns),
             compute_output=Duration(count, output_ns),
             batches=tuple(members.batches(size) for size, members in sorted(self.by_size.items())),
             failures=dict(self.failures),
+            cache_hit=Duration(*self.hits),
+            cache_miss=Duration(*self.misses),
         )
 
 

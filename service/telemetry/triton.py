@@ -31,6 +31,16 @@ _COUNTERS: Mapping[str, tuple[str, _Read]] = {
         "Time from the network to the caller, in microseconds",
         lambda totals: totals.compute_output.ns // 1000,
     ),
+    "nv_cache_num_hits_per_model": ("Answers from the response cache", lambda totals: totals.cache_hit.count),
+    "nv_cache_num_misses_per_model": ("Answers that it had not", lambda totals: totals.cache_miss.count),
+    "nv_cache_hit_duration_per_model": (
+        "Time of looking up what was there, in microseconds",
+        lambda totals: totals.cache_hit.ns // 1000,
+    ),
+    "nv_cache_miss_duration_per_model": (
+        "Time of looking up what was not, in microseconds",
+        lambda totals: totals.cache_miss.ns // 1000,
+    ),
 }
 _REASONS = (*REASONS.values(), OTHER)
 

@@ -38,12 +38,14 @@ def only(version: int) -> Callable[[int], bool]:
     return lambda asked: asked == version
 
 
+@settings(deadline=None)
 @given(weights, st.text())
 def test_a_key_sticks(split: dict[str, float], key: str) -> None:
     """The same key gets the same label, in whatever order the weights are written."""
     assert pick(split, key) == pick(dict(reversed(split.items())), key)
 
 
+@settings(deadline=None)
 @given(weights, st.text())
 def test_a_label_that_leaves_moves_only_its_own_keys(split: dict[str, float], key: str) -> None:
     """Those of the others stay where they are."""
@@ -52,6 +54,7 @@ def test_a_label_that_leaves_moves_only_its_own_keys(split: dict[str, float], ke
         assert pick({label: weight for label, weight in split.items() if label != gone}, key) == chosen
 
 
+@settings(deadline=None)
 @given(weights, st.text(), st.floats(1, 50))
 def test_a_weight_that_rises_only_attracts(split: dict[str, float], key: str, factor: float) -> None:
     """Whoever is a canary at 5 % is one at 10 %."""

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from service.core.errors import Code, Reason
-from service.core.events import Rejected, RequestDone
+from service.core.events import CacheAsked, Rejected, RequestDone
 from service.core.messages import ModelKey, Timing
 from service.core.ports import Depth
 from service.telemetry.metrics import Metrics
@@ -48,6 +48,21 @@ def test_stages_add_up_to_the_whole(statistics: Statistics) -> None:
 
     assert totals.compute_output == Duration(1, 1_000_000)
     assert sum(stage.ns for stage in stages) == totals.success.ns
+
+
+def test_what_the_cache_answered_was_not_computed(statistics: Statistics) -> None:
+    """It counts as a success and in the queue, and nowhere in the network, as in Triton."""
+    statistics.emit(done(0.002, timing(300, 200, 500, 1)))
+    statistics.emit(CacheAsked(DIGITS, "miss", 0.0001))
+    statistics.emit(done(0.001, Timing(0, 0, 0, 0, "cache")))
+    statistics.emit(CacheAsked(DIGITS, "hit", 0.0002))
+    totals = statistics.of(DIGITS)
+
+    assert (totals.success, totals.queue) == (Duration(2, 3_000_000), Duration(2, 300_000))
+    assert (totals.pictures, totals.compute_infer) == (1, Duration(1, 500_000))
+    assert totals.compute_output == Duration(1, 1_000_000)
+    assert (totals.cache_hit, totals.cache_miss) == (Duration(1, 200_000), Duration(1, 100_000))
+    assert [batches.size for batches in totals.batches] == [1]
 
 
 def test_batches_are_told_by_their_members(statistics: Statistics) -> None:

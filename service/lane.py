@@ -55,6 +55,7 @@ class Lane:
             return self.classify(leases[:middle]) + self.classify(leases[middle:])
 
     def _batch(self, leases: Sequence[Lease], *, alone: bool) -> Outcomes:
+        leases[0].begun_s = leases[0].begun_s or self._now()
         outcomes: Outcomes = []
         pictures = []
         for lease in leases:

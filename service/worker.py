@@ -23,23 +23,32 @@ class Batches(Protocol):
 
 
 class Worker:
-    """Serves one model version from a queue, one task and one thread per lane, until its line is closed and drained."""
+    """Serves one model version from a queue, one thread per lane, until its line is closed and drained.
 
-    def __init__(self, model: ModelKey, engine: Engine, work: Work, lane: Batches, emit: Emit) -> None:
+    While every lane computes, up to `ahead` full batches are leased already: a thread that ends one goes on with the
+    next without waiting for the event loop. 0 for a queue that other processes share: their idle lanes would rather
+    have them, and only the queue in this process lets a lane wait for a whole batch.
+    """
+
+    def __init__(
+        self, model: ModelKey, engine: Engine, work: Work, lane: Batches, emit: Emit, *, ahead: int = 0
+    ) -> None:
         self._model = model
         self._emit = emit
         self._engine = engine
         self._work = work
         self._lane = lane
         self._batch = engine.tuning.chosen.batch
-        self._lanes = self._idle = engine.tuning.chosen.lanes
+        self._lanes = self._idle = engine.tuning.chosen.lanes  # `_idle` is below 0 by the batches taken ahead
+        self._ahead = ahead
         self._threads = ThreadPoolExecutor(self._lanes, thread_name_prefix=f"lane {model}")
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Open the model's line and put the lanes to work on it."""
         self._work.open(self._model, self._engine)
-        self._tasks = [asyncio.create_task(self._run(), name=f"lane {self._model}/{n}") for n in range(self._lanes)]
+        tasks = range(self._lanes + self._ahead)
+        self._tasks = [asyncio.create_task(self._run(), name=f"lane {self._model}/{n}") for n in tasks]
 
     async def drain(self) -> None:
         """Close the line, answer what is in it, and end the lanes."""

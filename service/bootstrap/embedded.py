@@ -41,7 +41,7 @@ def build(config: Config) -> Lifecycle:
 
     def host(key: ModelKey, engine: Engine) -> Host:
         lane = tracing.lane(key, Lane(key, engine, limits, emit))
-        return jobs.feed(key, engine, Worker(key, engine, queue, lane, emit))
+        return jobs.feed(key, engine, Worker(key, engine, queue, lane, emit, ahead=1))
 
     def routed(name: str) -> Collection[int]:
         return routes.versions(name)

@@ -111,13 +111,15 @@ Outcome = Answer | ServiceError
 class Lease:
     """A request held by a worker. The queue sets `gone` when its caller has left: then nobody needs the answer.
 
-    The one mutable message: `gone` is written by the queue and read by the lane's thread (a plain flag).
+    The one mutable message: `gone` is written by the queue and read by the lane's thread (a plain flag), `begun_s` the
+    other way round: when the batch that it leads was begun, on the monotonic clock; 0 before.
     """
 
-    __slots__ = ("gone", "request", "token", "waited_s")
+    __slots__ = ("begun_s", "gone", "request", "token", "waited_s")
 
     def __init__(self, request: Request, waited_s: float, token: object = None) -> None:
         self.request = request
         self.waited_s = waited_s
         self.token = token
         self.gone = False
+        self.begun_s = 0.0

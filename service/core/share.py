@@ -8,8 +8,13 @@ def share(waiting: int, idle_lanes: int, best_batch: int) -> int:
 
     Taking everything would leave the other lanes idle beside a large batch; waiting for company would leave all of
     them idle. Both were measured to cost more than they bring on CPUs.
+
+    With no lane idle it is a whole batch, to be begun by the first lane that ends its own, or none while there are
+    fewer: those would be a batch too small, and too early.
     """
-    return min(best_batch, -(-waiting // idle_lanes))
+    if idle_lanes > 0:
+        return min(best_batch, -(-waiting // idle_lanes))
+    return best_batch if waiting >= best_batch else 0
 
 
 def bound(waiting: int, taken: int, best_batch: int) -> str:

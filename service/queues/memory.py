@@ -36,8 +36,7 @@ class MemoryQueue:
         line = self._lines.get(model)
         if line:
             line.closed = True
-            while line.wake():
-                pass
+            line.wake_all()
 
     def depth(self, model: ModelKey) -> Depth:
         """Entries and bytes admitted and not yet answered."""
@@ -69,13 +68,15 @@ class MemoryQueue:
         return _Entry(line, request, now)
 
     async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
-        """Wait until something is queued, then take `limit(waiting)` of it; see `Work.lease`."""
+        """Wait until something is queued, then take `limit(waiting)` of it; see `Work.lease`. 0 waits for more."""
         while line := self._lines.get(model):
-            if waiting := line.length():
-                if leases := self._take(line, limit(waiting)):
+            waiting = line.length()
+            if waiting and (count := limit(waiting)):
+                if leases := self._take(line, count):
                     return leases
-            elif line.closed:
+            elif line.closed and not waiting:
                 del self._lines[model]
+                line.wake_all()
             else:
                 await line.wait()
         return ()
@@ -90,8 +91,10 @@ class MemoryQueue:
         now = self._now()
         for lease, outcome in outcomes:
             _entry_of(lease).settle(outcome)
-        first = _entry_of(outcomes[0][0])
-        first.line.backlog.served(computed(outcome for _, outcome in outcomes), now - first.leased_at)
+        lead = outcomes[0][0]
+        first = _entry_of(lead)
+        began = lead.begun_s or first.leased_at  # a batch that was taken ahead has waited for its lane
+        first.line.backlog.served(computed(outcome for _, outcome in outcomes), now - began)
 
 
 class _Line:
@@ -130,6 +133,11 @@ class _Line:
             if not waiter.cancelled():
                 self.wake()
             raise
+
+    def wake_all(self) -> None:
+        """Wake every idle lane, to look whether anything is still to come."""
+        while self.wake():
+            pass
 
     def wake(self) -> bool:
         """Wake one idle lane, if there is one."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from service.core.admission import QueueLimits
-from service.core.errors import NotReady
-from service.core.events import Dropped, Event
+from service.core.errors import EngineFailed, NotReady
+from service.core.events import BatchTaken, Dropped, Event
 from service.core.image import Limits
 from service.core.messages import NEVER, Answer, ModelKey, Options, Request
 from service.lane import Lane
@@ -26,6 +26,7 @@ class Bench:
     """One worker on one queue."""
 
     engine: FakeEngine
+    ahead: int = 0
     events: list[Event] = field(default_factory=list)
     queue: MemoryQueue = field(init=False)
     worker: Worker = field(init=False)
@@ -33,7 +34,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.queue = MemoryQueue(QueueLimits(), self.events.append)
         lane = Lane(MODEL, self.engine, Limits(), self.events.append)
-        self.worker = Worker(MODEL, self.engine, self.queue, lane, self.events.append)
+        self.worker = Worker(MODEL, self.engine, self.queue, lane, self.events.append, ahead=self.ahead)
 
     def ask(self, name: str, image: bytes = LIGHT) -> asyncio.Task[Answer]:
         """Submit in a task of its own."""
@@ -45,9 +46,9 @@ class Bench:
             assert await asyncio.to_thread(self.engine.started.acquire, timeout=30)
 
 
-def bench(lanes: int, batch: int) -> Bench:
+def bench(lanes: int, batch: int, ahead: int = 0) -> Bench:
     """A worker with a tuning, at work."""
-    made = Bench(FakeEngine(tuning=tuned(lanes, batch)))
+    made = Bench(FakeEngine(tuning=tuned(lanes, batch)), ahead)
     made.worker.start()
     return made
 
@@ -149,3 +150,68 @@ async def test_cancelled_work_is_never_computed() -> None:
 
     assert work.engine.computed == 3
     assert work.events.count(Dropped(MODEL, "queue", expired=False)) == 8
+
+
+async def test_a_batch_taken_ahead_begins_while_the_event_loop_is_busy() -> None:
+    """The lane that ends its batch finds the next one in its hands."""
+    work = bench(lanes=1, batch=4, ahead=1)
+    work.engine.hold()
+    asked = [work.ask("first")]
+    await work.runs(1)
+    asked += [work.ask(str(n)) for n in range(4)]
+    while sum(isinstance(event, BatchTaken) for event in work.events) < 2:
+        await asyncio.sleep(0)
+
+    work.engine.release()
+    assert work.engine.started.acquire(timeout=30)  # this blocks the loop
+    await asyncio.gather(*asked)
+    await work.worker.drain()
+
+    assert work.engine.batches == [1, 4]
+
+
+async def test_less_than_a_batch_is_not_taken_ahead() -> None:
+    """It may still grow while the lane computes."""
+    work = bench(lanes=1, batch=4, ahead=1)
+    work.engine.hold()
+    asked = [work.ask("first")]
+    await work.runs(1)
+    for name in "abc":
+        asked.append(work.ask(name))
+        await asyncio.sleep(0)
+    work.engine.release()
+    await asyncio.gather(*asked)
+    await work.worker.drain()
+
+    assert work.engine.batches == [1, 3]
+
+
+async def test_draining_does_not_wait_for_company() -> None:
+    """Half a batch that waits when the line is closed is computed, and every task of the worker ends."""
+    work = bench(lanes=2, batch=8, ahead=1)
+    work.engine.hold()
+    asked = [work.ask("first"), work.ask("second")]
+    await work.runs(2)
+    asked += [work.ask(name) for name in "abc"]
+    await asyncio.sleep(0)
+    draining = asyncio.create_task(work.worker.drain())
+    await asyncio.sleep(0)
+    work.engine.release()
+
+    assert len(await asyncio.gather(*asked)) == 5
+    await asyncio.wait_for(draining, 30)
+
+
+async def test_waiting_for_a_lane_is_no_service_time() -> None:
+    """What was taken ahead took as long as it was computed, or everybody behind it would look late."""
+    events: list[Event] = []
+    queue = MemoryQueue(QueueLimits(), events.append, now=lambda: 100.0)
+    queue.open(MODEL, FakeEngine())
+    asked = asyncio.create_task(queue.submit(Request("a", MODEL, LIGHT)))
+    (lease,) = await queue.lease(MODEL, lambda waiting: waiting)
+    lease.begun_s = 99.5
+    queue.settle([(lease, EngineFailed("it broke"))])
+
+    assert queue._lines[MODEL].backlog.service_s == pytest.approx(0.5)
+    with pytest.raises(EngineFailed):
+        await asked

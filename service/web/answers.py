@@ -1,4 +1,4 @@
-"""What HTTP handlers share: a picture read off the body, JSON of a message, and answers that may be cached."""
+"""What HTTP handlers share: who asks, JSON of a message, and answers that may be cached."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -28,16 +27,6 @@ def who(request: Request) -> str:
     if caller is not ANYONE:
         return caller.name
     return request.client.host if request.client else "unknown"
-
-
-async def picture_of(request: Request, max_bytes: int) -> bytes:
-    """The body, of which no more than `max_bytes` are ever held; raises `HTTPException` 413 for a longer one."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise HTTPException(413, f"image: at most {max_bytes} bytes are taken")
-    return bytes(body)
 
 
 def as_json(message: Message) -> Any:

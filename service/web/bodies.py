@@ -5,23 +5,30 @@ from __future__ import annotations
 import zlib
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from service.core.errors import InvalidInput
+from service.core.errors import Cancelled, InvalidInput
 
 #: zlib's window sizes: with a gzip header, and with zlib's own, which is what HTTP calls deflate.
 _WINDOWS = {"gzip": 31, "deflate": 15}
 
 
 async def body_of(request: Request, max_bytes: int) -> bytes:
-    """The body, unpacked. Raises `HTTPException` 413 when it is longer than `max_bytes`, `InvalidInput` if damaged."""
+    """The body, unpacked.
+
+    Raises `HTTPException` 413 when it is longer than `max_bytes`, `InvalidInput` if damaged, `Cancelled` when the
+    client hangs up before its end.
+    """
     unpack = _Unpacking(request.headers.get("content-encoding", "identity"))
     body = bytearray()
-    async for chunk in request.stream():
-        # One byte more than fits is enough to know: the rest is never unpacked.
-        body += unpack(chunk, max_bytes + 1 - len(body))
-        if len(body) > max_bytes:
-            raise HTTPException(413, f"body: at most {max_bytes} bytes are taken")
+    try:
+        async for chunk in request.stream():
+            # One byte more than fits is enough to know: the rest is never unpacked.
+            body += unpack(chunk, max_bytes + 1 - len(body))
+            if len(body) > max_bytes:
+                raise HTTPException(413, f"body: at most {max_bytes} bytes are taken")
+    except ClientDisconnect:
+        raise Cancelled("the client hung up before its request was complete") from None
     unpack.end()
     return bytes(body)
 

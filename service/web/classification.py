@@ -15,7 +15,8 @@ from service.core.routing import unrouted
 from service.core.use_cases import Choose, Classifying, ModelCatalog
 from service.rpc.classifier import MAX_ID_CHARS, MAX_TOP_K, from_answer
 from service.rpc.models import from_status
-from service.web.answers import as_json, of_message, picture_of
+from service.web.answers import as_json, of_message
+from service.web.bodies import body_of
 from service.web.operations import MODEL, Operation
 from service.web.queries import Query
 
@@ -72,7 +73,7 @@ class ClassificationTwin:
             id=uuid.uuid4().hex,
             model=model,
             version=version,
-            image=await picture_of(request, self._max_image_bytes),
+            image=await body_of(request, self._max_image_bytes),
             options=Options(query.top_k, query.min_score, query.logits),
             deadline=time.monotonic() + TIMEOUT_S,
             method="http",

@@ -23,7 +23,8 @@ from service.core.use_cases import Introspecting
 from service.introspect.desk import Desk, named
 from service.rpc import attribution_events
 from service.rpc.introspection_answers import from_event, from_listing, from_unit
-from service.web.answers import Cached, as_json, of_message, picture_of, who
+from service.web.answers import Cached, as_json, of_message, who
+from service.web.bodies import body_of
 from service.web.operations import MODEL, Operation
 from service.web.queries import FORMS, AttributionQuery, LayersQuery, MapsQuery, Query, UnitQuery
 
@@ -76,7 +77,7 @@ class IntrospectionTwin:
 
     async def keep(self, request: Request) -> Response:
         """Keep a picture; its id is what later questions name it by."""
-        image = await picture_of(request, self._max_image_bytes)
+        image = await body_of(request, self._max_image_bytes)
         asker = who(request)
         kept = await self._desk.run(lambda: self._inside.keep(image), asker)
         _log.info("picture kept", who=asker, received_bytes=len(image))

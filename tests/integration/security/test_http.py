@@ -90,6 +90,20 @@ async def test_uploads_count_by_their_bytes(open_http: Open, ring: Ring) -> None
     assert "at most 1e+06 bytes per second" in replies[1].json()["error"]["message"]
 
 
+async def test_bytes_that_are_counted_must_be_told_first(open_http: Open, ring: Ring) -> None:
+    """A body in chunks would pass the limit uncounted; who has no such limit may send one."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(900_000)
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await open_http()}") as client:
+        refused = await client.post("/v1/models", content=chunks(), headers={"x-api-key": ring.keys["slow"]})
+        taken = await client.post("/v1/models", content=chunks(), headers={"x-api-key": ring.keys["shop"]})
+
+    assert (refused.status_code, taken.status_code) == (400, 200)
+    assert refused.json()["error"]["field"] == "content-length"
+
+
 async def test_https_and_certificates_of_clients(open_http: Open, pki: Pki) -> None:
     """With one that the authority signed a client is known; without one there is no connection."""
     chain, key = pki.issue("server", "127.0.0.1")

@@ -59,6 +59,12 @@ def test_a_token_names_its_subject_and_scopes(gate: Gate) -> None:
     assert gate.identify({"authorization": f"Bearer {listed}"}).scopes == {Scope.JOBS}
 
 
+@pytest.mark.parametrize("scope", [5, {"infer": True}, [["infer"]], ""])
+def test_a_scope_that_is_no_list_allows_nothing(gate: Gate, scope: object) -> None:
+    """Whatever an issuer puts there, it is no error of ours."""
+    assert gate.identify({"authorization": f"Bearer {token(scope=scope)}"}).scopes == frozenset()
+
+
 @pytest.mark.parametrize(
     ("made", "problem"),
     [

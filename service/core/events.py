@@ -71,11 +71,12 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class BatchBisected:
-    """A batch of `size` failed as a whole and is tried again in halves."""
+    """A batch of `size` failed as a whole and is tried again in halves; `requests` are the ids of what was in it."""
 
     model: ModelKey
     size: int
     error: str
+    requests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

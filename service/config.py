@@ -125,6 +125,7 @@ class Config(BaseSettings):
     )
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_requests_per_s: int = Field(100, ge=0, description="lines of single requests in a second (info); 0: none")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
 
     @field_validator("providers", "job_hosts", "job_buckets", "tls_client_scopes", "certificates", mode="before")

@@ -50,7 +50,8 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - the per-batch guard: whatever breaks one picture stays with it
             if len(leases) == 1:
                 return [(leases[0], EngineFailed(f"model {self._model} failed on this picture: {error}"))]
-            self._emit(BatchBisected(self._model, len(leases), str(error)))
+            ids = tuple(lease.request.id for lease in leases)
+            self._emit(BatchBisected(self._model, len(leases), str(error), ids))
             middle = len(leases) // 2
             return self.classify(leases[:middle]) + self.classify(leases[middle:])
 

@@ -23,6 +23,7 @@ from service.web.introspection import IntrospectionTwin
 from service.web.open_inference import OpenInferenceTwin
 from service.web.patience import Patience
 from service.web.server import HttpServer
+from service.web.status import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Glass:
     grpc: IntrospectionServicer
     http: IntrospectionTwin
     layers: TappedLayers
+    keep: Callable[[bytes], str]  #: takes a picture to where questions find it, and returns its id
 
 
 def glass(config: Config, inside: Introspecting, health: Diagnosing, emit: Emit) -> Glass:
@@ -39,7 +41,7 @@ def glass(config: Config, inside: Introspecting, health: Diagnosing, emit: Emit)
     allowance = Allowance(config.introspection_per_minute)
     desk = Desk(config.introspection_threads, config.introspection_waiting, allowance, emit=emit)
     twin = IntrospectionTwin(inside, desk, config.max_image_bytes)
-    return Glass(IntrospectionServicer(inside, desk, health=health), twin, TappedLayers(inside, desk))
+    return Glass(IntrospectionServicer(inside, desk, health=health), twin, TappedLayers(inside, desk), inside.keep)
 
 
 def open_inference(
@@ -68,6 +70,7 @@ def http_server(
     metrics: Metrics,
     glass: Glass | None,
     standard: OpenInference,
+    report: Report,
     choose: Choose,
 ) -> HttpServer:
     """The HTTP port: probes, metrics, and the twin of the API."""
@@ -76,7 +79,7 @@ def http_server(
         *(glass.http.operations() if glass else ()),
         *OpenInferenceTwin(standard, config.max_message_bytes).operations(),
     ]
-    app = create_app(VERSION, catalog, ready, metrics.render, operations)
+    app = create_app(VERSION, catalog, ready, metrics.render, operations, report=report)
     patience = Patience(config.max_connections, config.request_timeout_s)
     around = tracing.around(guarded.around(app))
     return HttpServer(around, *host_and_port(config.http), tls=guarded.tls, patience=patience)

@@ -15,6 +15,7 @@ from service.bootstrap.guards import guards
 from service.bootstrap.keeping import cached
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.bootstrap.routing import filed, with_routes
+from service.bootstrap.status import reporter
 from service.bootstrap.traces import traces
 from service.catalog import Catalog, Host
 from service.config import Config
@@ -36,7 +37,7 @@ def build(config: Config) -> Lifecycle:
     """Put it together. Raises `ServiceError` when the installed ONNX Runtime or the configuration rules it out."""
     store, limits = ModelStore(config.models), image_limits(config)
     guarded = guards(config, LocalPacing())
-    metrics, emit = observed()
+    metrics, emit = observed(config)
     tracing = traces(config, "embedded")
 
     def host(key: ModelKey, engine: Engine) -> Host:
@@ -93,6 +94,7 @@ def build(config: Config) -> Lifecycle:
         catalog,
         guarded=guarded,
         tracing=tracing,
+        report=reporter(config, "embedded", catalog.list, ready, depth=queue.depth),
         ready=ready,
         metrics=metrics,
         glass=looked_into,

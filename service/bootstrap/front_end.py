@@ -11,6 +11,7 @@ from service.bootstrap.keeping import cached
 from service.bootstrap.parts import certificates, grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
+from service.bootstrap.status import reporter, surveyed
 from service.bootstrap.surveying import surveying
 from service.bootstrap.traces import traces
 from service.config import Config
@@ -37,7 +38,7 @@ def build(config: Config) -> Lifecycle:
     server = redis_server(config)
     pacing = RedisPacing(server)
     guarded = guards(config, pacing)
-    metrics, emit = observed()
+    metrics, emit = observed(config)
     tracing = traces(config, "front-end")
 
     def ready() -> tuple[bool, str]:
@@ -76,6 +77,7 @@ def build(config: Config) -> Lifecycle:
         catalog,
         guarded=guarded,
         tracing=tracing,
+        report=reporter(config, "front-end", catalog.list, ready, depth=queue.depth, workers=surveyed(server)),
         ready=ready,
         metrics=metrics,
         glass=looked_into,

@@ -41,10 +41,10 @@ class Guards:
 
 def guards(config: Config, pacing: Pacing) -> Guards:
     """As configured; raises `InvalidInput`, also where strangers could come in and nobody said that they may."""
-    tls, gate = _tls(config), _gate(config)
+    tls, gate = _tls(config), gate_of(config)
     for field in () if config.insecure or (tls and gate) else ("grpc", "http"):
         address: str = getattr(config, field)
-        if not _is_loopback(host_and_port(address)[0]):
+        if not is_loopback(host_and_port(address)[0]):
             raise InvalidInput(
                 field,
                 "a public address needs TLS (tls_cert, tls_key) and callers that say who they are (keys_file, jwt_keys "
@@ -64,7 +64,8 @@ def _tls(config: Config) -> TlsFiles | None:
     return None
 
 
-def _gate(config: Config) -> Gate | None:
+def gate_of(config: Config) -> Gate | None:
+    """What asks callers who they are; None where nobody is asked."""
     ring = None
     if config.keys_file:
         ring = Watched("keys_file", config.keys_file, keys.parse).value
@@ -89,7 +90,8 @@ def _same(ring: keys.KeyRing) -> keys.KeyRing:
     return ring
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -19,18 +19,21 @@ from service.remote.fetcher import UriFetcher
 from service.security.tls import TlsFiles
 from service.telemetry.logs import log_event
 from service.telemetry.metrics import Metrics
+from service.telemetry.requests import RequestLog
 
 VERSION = version("vitrine")
 log = structlog.get_logger("vitrine")
 
 
-def observed() -> tuple[Metrics, Emit]:
+def observed(config: Config) -> tuple[Metrics, Emit]:
     """Metrics, and where events go: to these and to the log."""
     metrics = Metrics(VERSION)
+    requests = RequestLog(config.log_requests_per_s)
 
     def emit(event: Event) -> None:
         metrics.emit(event)
         log_event(event)
+        requests.emit(event)
 
     return metrics, emit
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from starlette.types import ASGIApp
+
 from service.bootstrap.engines import opener
+from service.bootstrap.guards import Guards, gate_of, is_loopback
 from service.bootstrap.parts import VERSION, image_limits, log, observed, uri_fetcher
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
+from service.bootstrap.status import reporter
 from service.bootstrap.traces import traces
 from service.catalog import Catalog
 from service.config import WorkerConfig, host_and_port
@@ -25,8 +29,10 @@ from service.lane import Lane
 from service.queues.redis_routing import RedisRouting
 from service.queues.redis_work import RedisWork
 from service.routing.table import RoutingTable
+from service.security.pacing import LocalPacing
 from service.supervision.watchdog import Watchdog
 from service.supervision.working import Working
+from service.telemetry.metrics import Metrics
 from service.web.app import create_app
 from service.web.server import HttpServer
 from service.worker import Worker
@@ -45,7 +51,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     """Put the child together. Raises `ServiceError` when the installation or the configuration rules it out."""
     server, limits = redis_server(config), image_limits(config)
     store = ModelStore(config.models, only=config.model)
-    metrics, emit = observed()
+    metrics, emit = observed(config)
     tracing = traces(config, "worker")
 
     def host(key: ModelKey, engine: Engine) -> Worker:
@@ -66,7 +72,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     routes = RoutingTable(records, catalog, emit)
     metrics.watch_settings(catalog.list)
     metrics.watch_leases(work.leases)
-    app = create_app(VERSION, catalog, ready, metrics.render)
+    app = _app(config, catalog, ready, metrics, work)
     emit(WorkerStarted(incarnation.restarts))
     return Working(
         _all(*tracing.behind(), records, fetcher, work),
@@ -79,6 +85,21 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
         grace_s=config.grace_s,
         warn=log.warning,
     )
+
+
+def _app(
+    config: WorkerConfig, catalog: Catalog, ready: Callable[[], tuple[bool, str]], metrics: Metrics, work: RedisWork
+) -> ASGIApp:
+    """Probes and metrics for everybody; the status for those who may see it, or on this machine only."""
+
+    async def leases() -> object:
+        return {work.worker: {str(model): count for model, count in work.leases().items()}}
+
+    gate = gate_of(config)
+    shown = gate or config.insecure or is_loopback(host_and_port(config.http)[0])
+    report = reporter(config, "worker", catalog.list, ready, workers=leases) if shown else None
+    app = create_app(VERSION, catalog, ready, metrics.render, report=report)
+    return Guards(None, gate, LocalPacing()).around(app)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from service.commands.options import Flag, command, given, new_loop
 from service.config import Config, parse
 from service.lifecycle import Ports
 from service.telemetry import logs
+from service.telemetry.levels import obey_signals
 
 
 def serve(config: Path | None, **flags: Flag) -> None:
@@ -23,6 +24,7 @@ def serve(config: Path | None, **flags: Flag) -> None:
     settings = parse(given(flags), config)
     logs.configure(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=new_loop) as runner:
+        obey_signals(runner.get_loop())
         runner.run(build_server(settings).run(lambda ports: announce(settings, ports)))
 
 

@@ -17,6 +17,7 @@ from service.core.errors import ServiceError
 from service.supervision.supervisor import IMPOSSIBLE
 from service.supervision.tether import die_with
 from service.telemetry import logs
+from service.telemetry.levels import obey_signals
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
     logs.configure(config.log_level, config.log_format)
     incarnation = Incarnation(order.name, order.restarts, socket.socket(fileno=order.listening))
     with asyncio.Runner(loop_factory=new_loop) as runner:
+        obey_signals(runner.get_loop())
         runner.run(build_worker(config, incarnation).run())
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from service.core.errors import NotReady
 from service.lifecycle import signals
+from service.telemetry import levels
 
 #: Exit code of a child that cannot do its work however often it is started: it has said why.
 IMPOSSIBLE = 2
@@ -46,10 +47,13 @@ class Supervisor:
         self._release = release
         self._silent_s = silent_s
         self._grace_s = grace_s
+        self._speaking: Process | None = None  #: the child, once it has said its first word
 
     async def run(self) -> int:
         """The exit code: 0 after a stop in order, 1 when the child had to be killed, 2 when it cannot work at all."""
         with signals() as stop:
+            for number in levels.STEPS:
+                asyncio.get_running_loop().add_signal_handler(number, self._change_level, number)
             restarts, early_deaths = 0, 0
             while True:
                 name, born_s = _name(), time.monotonic()
@@ -96,8 +100,15 @@ class Supervisor:
             if not line:
                 return await child.wait()
             patience_s, silent_s = self._silent_s, 0.0
+            self._speaking = child  # from now on a signal does not kill it
             if reason := line.decode(errors="replace").strip():
                 _kill(child, reason)
+
+    def _change_level(self, number: signal.Signals) -> None:
+        """Log more or less, in both processes."""
+        levels.step(number)
+        if self._speaking and self._speaking.returncode is None:
+            self._speaking.send_signal(number)
 
     async def _bury(self, name: str, code: int) -> None:
         try:

@@ -7,9 +7,10 @@ import sys
 from typing import Literal
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service.core.events import BatchBisected, Compared, Event, ModelChanged, ProviderFellBack, RoutingChanged
+from service.telemetry.context import REQUEST_ID, trace_id
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
@@ -22,6 +23,7 @@ def configure(level: Level, style: Format) -> None:
     readable = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_request,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -55,6 +57,15 @@ def configure(level: Level, style: Format) -> None:
     )
 
 
+def _add_request(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
+    """Name the request and the trace that the line belongs to."""
+    if request := REQUEST_ID.get():
+        entry["request_id"] = request
+    if trace := trace_id():
+        entry["trace_id"] = trace
+    return entry
+
+
 def log_event(event: Event) -> None:
     """Log the events that an operator reads; those of single requests are metrics only."""
     match event:
@@ -74,4 +85,10 @@ def log_event(event: Event) -> None:
         case Compared(outcome="disagreed"):
             _log.info("shadow disagrees", request=event.id, model=str(event.model), shadow=str(event.shadow))
         case BatchBisected():
-            _log.warning("batch failed, halved", model=str(event.model), size=event.size, error=event.error)
+            _log.warning(
+                "batch failed, halved",
+                model=str(event.model),
+                size=event.size,
+                error=event.error,
+                requests=event.requests,
+            )

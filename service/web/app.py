@@ -12,6 +12,7 @@ from starlette.routing import Route
 from service.core.use_cases import ModelCatalog
 from service.web.errors import HANDLERS
 from service.web.operations import Operation, openapi
+from service.web.status import Report, StatusPage
 
 #: Takes an `Accept` header, returns the metrics and their content type.
 Render = Callable[[str], tuple[bytes, str]]
@@ -20,9 +21,18 @@ Ready = Callable[[], tuple[bool, str]]
 
 
 def create_app(
-    version: str, catalog: ModelCatalog, ready: Ready, render: Render, operations: Sequence[Operation] = ()
+    version: str,
+    catalog: ModelCatalog,
+    ready: Ready,
+    render: Render,
+    operations: Sequence[Operation] = (),
+    *,
+    report: Report | None = None,
 ) -> Starlette:
-    """The application; `ready` decides `/readyz`, `render` writes `/metrics`, `operations` are the twin of the API."""
+    """The application; `ready` decides `/readyz`, `render` writes `/metrics`, `operations` are the twin of the API.
+
+    `report` is what `/statusz` tells, which is not there without.
+    """
 
     async def index(_request: Request) -> Response:
         models = [
@@ -53,5 +63,7 @@ def create_app(
         "/metrics": metrics,
         "/openapi.json": described,
     }
+    if report:
+        handlers["/statusz"] = StatusPage(report).answer
     routes = [Route(path, handler) for path, handler in handlers.items()]
     return Starlette(routes=[*routes, *(each.route() for each in operations)], exception_handlers=HANDLERS)

@@ -141,7 +141,7 @@ def test_a_batch_that_fails_is_bisected(culprit: int) -> None:
     assert labels(outcomes) == expected
     assert str(outcomes[str(culprit)]) == "model tiny:1 failed on this picture: the engine choked"
     assert bench.engine.computed == 7
-    assert BatchBisected(MODEL, 8, "the engine choked") in bench.events
+    assert BatchBisected(MODEL, 8, "the engine choked", tuple("01234567")) in bench.events
 
 
 def test_logits_that_are_not_finite_are_an_error() -> None:

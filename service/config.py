@@ -123,6 +123,9 @@ class Config(BaseSettings):
     trace_ratio: float = Field(
         1.0, ge=0, le=1, description="share of calls that are traced where the caller has not decided it"
     )
+    linger_s: float = Field(
+        0.25, ge=0, description="seconds after SIGTERM in which calls are answered while health says NOT_SERVING"
+    )
     grace_s: float = Field(30.0, ge=0, description="seconds for what is in flight after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_requests_per_s: int = Field(100, ge=0, description="lines of single requests in a second (info); 0: none")

@@ -55,7 +55,8 @@ class Lifecycle:
 
     What is `behind` the doors is entered before they open and left after they are closed. `prepare` is awaited once,
     with the doors open; from then on `follow` is called every `poll_s` seconds to bring what is served up to date. The
-    HTTP door closes last, so that probes and metrics can be read while the process drains.
+    HTTP door closes last, so that probes and metrics can be read while the process drains. For `linger_s` seconds calls
+    are still answered while the health checks say already that none should come.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Lifecycle:
         prepare: Callable[[], Awaitable[None]] = _nothing,
         poll_s: float,
         grace_s: float,
+        linger_s: float = 0.0,
         warn: Callable[[str], None],
     ) -> None:
         self._prepare = prepare
@@ -81,6 +83,8 @@ class Lifecycle:
         self._ready = ready
         self._poll_s = poll_s
         self._grace_s = grace_s
+        self._linger_s = linger_s
+        self._leaving = False
         self._warn = warn
 
     async def run(self, listening: Callable[[Ports], None]) -> None:
@@ -107,7 +111,7 @@ class Lifecycle:
         await self._follow_once()
         while True:
             serving, _ = self._ready()
-            await self._grpc.set_serving(serving=serving)
+            await self._grpc.set_serving(serving=serving and not self._leaving)
             await asyncio.sleep(self._poll_s)
             try:
                 await self._follow_once()
@@ -115,8 +119,11 @@ class Lifecycle:
                 self._warn(f"the served models stay as they are: {error}")
 
     async def _drain(self) -> None:
-        self._inside.close()
+        # Whoever watches the health goes elsewhere first: gRPC cancels calls that arrive while a server closes.
+        self._leaving = True
         await self._grpc.set_serving(serving=False)
+        await asyncio.sleep(self._linger_s)
+        self._inside.close()
         await self._grpc.stop(self._grace_s)
         await self._http.stop(self._grace_s)
 

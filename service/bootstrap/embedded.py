@@ -110,5 +110,6 @@ def build(config: Config) -> Lifecycle:
         follow=with_routes(routes, catalog.follow),
         poll_s=config.poll_s,
         grace_s=config.grace_s,
+        linger_s=config.linger_s,
         warn=log.warning,
     )

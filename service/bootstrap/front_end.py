@@ -104,6 +104,7 @@ def build(config: Config) -> Lifecycle:
         prepare=lambda: vet(server),
         poll_s=min(config.poll_s, _LOOK_S),
         grace_s=config.grace_s,
+        linger_s=config.linger_s,
         warn=log.warning,
     )
 

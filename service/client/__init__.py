@@ -10,6 +10,7 @@ from service.client.failures import ClientError
 from service.client.feature_maps import FeatureMaps, LayerMaps
 from service.client.jobs import JobEvent
 from service.client.retry import Retry
+from service.client.service_config import CHANNEL_OPTIONS, SERVICE_CONFIG
 from service.client.values import Image, ModelInfo, Result, RoutingInfo
 from service.core.diagnostics import CompareRequest, DiagnoseRequest, LatencyProfile
 from service.core.encodings import Encoding, Kind, Range
@@ -22,6 +23,8 @@ from service.core.messages import Answer, Options, Prediction
 from service.core.routing import Routing, Shadow
 
 __all__ = [
+    "CHANNEL_OPTIONS",
+    "SERVICE_CONFIG",
     "Answer",
     "AsyncClient",
     "Client",

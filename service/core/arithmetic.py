@@ -130,9 +130,9 @@ def _pool(graph: Graph, step: _Step, place: Place, values: Values) -> Found | No
     if kind == "max":
         flat = int(np.argmax(np.where(is_padding, -np.inf, seen)))
         winner = (flat // seen.shape[1], flat % seen.shape[1])
-        return float(seen[winner]), PoolUnit(kind, seen, is_padding, winner, 1.0, at)
+        return float(seen[winner]), PoolUnit(kind, seen, is_padding, winner, 1.0, at, window.dilation)
     divisor = _divisor(graph, node, window, place, is_padding) if kind == "average" else 1.0
-    return math.fsum(seen.ravel()) / divisor, PoolUnit(kind, seen, is_padding, None, divisor, at)
+    return math.fsum(seen.ravel()) / divisor, PoolUnit(kind, seen, is_padding, None, divisor, at, window.dilation)
 
 
 _POOLS = {

@@ -43,7 +43,8 @@ class ConvUnit:
 class PoolUnit:
     """value = maximum, or sum / `divisor`, of `values` [kernel height, kernel width] of one channel.
 
-    `winner` is the place in the window of the maximum, None for a mean. `at` is the window in units of the input map.
+    `winner` is the place in the window of the maximum, None for a mean. `at` is the window in units of the input map,
+    of which it sees one in `dilation`.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class PoolUnit:
     winner: Size | None
     divisor: float
     at: Box
+    dilation: Size = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)

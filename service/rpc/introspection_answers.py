@@ -213,6 +213,7 @@ def _pool(unit: units.PoolUnit) -> pb.PoolUnit:
         divisor=unit.divisor,
         y=unit.at.y0,
         x=unit.at.x0,
+        dilation=unit.dilation,
     )
 
 

@@ -202,13 +202,18 @@ _POOL_KINDS = {pb.PoolUnit.KIND_MAX: "max", pb.PoolUnit.KIND_AVERAGE: "average",
 
 def _pool(unit: pb.PoolUnit) -> units.PoolUnit:
     height, width = unit.shape
+    dilation = pair(unit.dilation or (1, 1))
+    bottom, right = (
+        at + Window((height, width), dilation=dilation).span(axis) for axis, at in enumerate((unit.y, unit.x))
+    )
     return units.PoolUnit(
         kind=_POOL_KINDS[unit.kind],
         values=_numbers(unit.values).reshape(height, width),
         is_padding=np.array(unit.is_padding, np.bool_).reshape(height, width),
         winner=divmod(unit.winner, width) if unit.HasField("winner") else None,
         divisor=unit.divisor,
-        at=Box(unit.y, unit.x, unit.y + height, unit.x + width),
+        at=Box(unit.y, unit.x, bottom, right),
+        dilation=dilation,
     )
 
 

@@ -390,7 +390,7 @@ class Patch(_message.Message):
     def __init__(self, channel: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ..., kernel: _Optional[_Iterable[float]] = ..., products: _Optional[_Iterable[float]] = ..., is_padding: _Optional[_Iterable[bool]] = ..., sum: _Optional[float] = ...) -> None: ...
 
 class PoolUnit(_message.Message):
-    __slots__ = ("kind", "values", "is_padding", "shape", "winner", "divisor", "y", "x")
+    __slots__ = ("kind", "values", "is_padding", "shape", "winner", "divisor", "y", "x", "dilation")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[PoolUnit.Kind]
@@ -409,6 +409,7 @@ class PoolUnit(_message.Message):
     DIVISOR_FIELD_NUMBER: _ClassVar[int]
     Y_FIELD_NUMBER: _ClassVar[int]
     X_FIELD_NUMBER: _ClassVar[int]
+    DILATION_FIELD_NUMBER: _ClassVar[int]
     kind: PoolUnit.Kind
     values: _containers.RepeatedScalarFieldContainer[float]
     is_padding: _containers.RepeatedScalarFieldContainer[bool]
@@ -417,7 +418,8 @@ class PoolUnit(_message.Message):
     divisor: float
     y: int
     x: int
-    def __init__(self, kind: _Optional[_Union[PoolUnit.Kind, str]] = ..., values: _Optional[_Iterable[float]] = ..., is_padding: _Optional[_Iterable[bool]] = ..., shape: _Optional[_Iterable[int]] = ..., winner: _Optional[int] = ..., divisor: _Optional[float] = ..., y: _Optional[int] = ..., x: _Optional[int] = ...) -> None: ...
+    dilation: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, kind: _Optional[_Union[PoolUnit.Kind, str]] = ..., values: _Optional[_Iterable[float]] = ..., is_padding: _Optional[_Iterable[bool]] = ..., shape: _Optional[_Iterable[int]] = ..., winner: _Optional[int] = ..., divisor: _Optional[float] = ..., y: _Optional[int] = ..., x: _Optional[int] = ..., dilation: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ActivationUnit(_message.Message):
     __slots__ = ("name", "formula", "x")

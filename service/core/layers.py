@@ -75,7 +75,8 @@ class LayerInfo:
 class Selector:
     """Layers that match any of `include`, none of `exclude`, and one of each other list that is not empty.
 
-    Patterns are for ids and module paths: `*` and `?` stay within one name, `**` crosses dots. Without `include`,
+    Patterns are for ids and module paths: `*` and `?` stay within one name, `**` crosses dots. Where modules
+    are named, only a pattern that begins with `tensor:` matches operations that belong to none. Without `include`,
     and without a wish for roles, operations or classes, all module calls are chosen, or all operations of a file that
     names no modules. Classes match by their last part. `max_depth` 0 means any; `limit` 0 none.
     """
@@ -94,8 +95,9 @@ def select(layers: Sequence[LayerInfo], selector: Selector) -> tuple[LayerInfo, 
 
     Raises `InvalidInput` for an empty pattern, `NoSuchLayer` for one in `include` that matches nothing.
     """
-    included = [_pattern(text, f"layers.include[{i}]") for i, text in enumerate(selector.include)]
-    excluded = [_pattern(text, f"layers.exclude[{i}]") for i, text in enumerate(selector.exclude)]
+    named = any(layer.named_by == "module" for layer in layers)
+    included = [_pattern(text, f"layers.include[{i}]", named=named) for i, text in enumerate(selector.include)]
+    excluded = [_pattern(text, f"layers.exclude[{i}]", named=named) for i, text in enumerate(selector.exclude)]
     for text, pattern in zip(selector.include, included, strict=True):
         if not any(_matches(layer, pattern) for layer in layers):
             raise missing(layers, text)
@@ -150,8 +152,10 @@ def _matches(layer: LayerInfo, pattern: re.Pattern[str]) -> bool:
 _WILDCARDS = {"**.": r"((?:.*\.)?)", "**": r"(.*)", "*": r"([^.]*)", "?": r"([^.])"}
 
 
-def _pattern(text: str, field: str) -> re.Pattern[str]:
+def _pattern(text: str, field: str, *, named: bool) -> re.Pattern[str]:
+    """`named`: whether there are modules, beside which other operations hide from stars."""
     if not text:
         raise InvalidInput(field, "a layer's name, or a pattern with *, ** or ?", repr(text))
     parts = re.split(r"(\*\*\.|\*\*|\*|\?)", text)
-    return re.compile("".join(_WILDCARDS.get(part, re.escape(part)) for part in parts))
+    hidden = f"(?!{TENSOR})" if named and not text.startswith(TENSOR) else ""
+    return re.compile(hidden + "".join(_WILDCARDS.get(part, re.escape(part)) for part in parts))

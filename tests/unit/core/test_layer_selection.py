@@ -52,11 +52,18 @@ def ids(selector: Selector) -> list[str]:
         ("act#1", ["act#1"]),
         ("ac*", ["act", "act#1"]),
         ("tensor:*", ["tensor:add"]),
+        ("*", ["conv2", "features", "act", "act#1", "fc"]),
+        ("*a*", ["features", "act", "act#1"]),
     ],
 )
 def test_patterns(pattern: str, chosen: list[str]) -> None:
     """Stars stay within a name, two stars cross dots, a wildcard means every call of a module."""
     assert ids(Selector(include=(pattern,))) == chosen
+
+
+def test_stars_match_operations_where_no_module_is_named() -> None:
+    """They hide only beside modules."""
+    assert [each.id for each in select([LAYERS[7]], Selector(("**",)))] == ["tensor:add"]
 
 
 def test_everything_means_every_module_call() -> None:

@@ -81,8 +81,8 @@ class Prediction:
 class Timing:
     """Where one answer's time went, in microseconds, and in which company it was computed.
 
-    `decode_us` is this item's own; `compute_us` is the `session.run` that it shared with its batch. `ended_ns` is when its
-    lane was done with it, in nanoseconds since 1970; 0 unless the request is traced.
+    `decode_us` is this item's own; `compute_us` is the `session.run` that it shared with its batch. `ended_ns` is when
+    its lane was done with it, in nanoseconds since 1970; 0 unless the request is traced.
     """
 
     queue_us: int

@@ -45,6 +45,14 @@ def worker(context: typer.Context) -> None:
     working(context.args, prog_name="vitrine worker")
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(context: typer.Context) -> None:
+    """Check a deployment and say what to mend; `vitrine doctor --help` lists the options."""
+    from service.commands.doctor import app as checking  # noqa: PLC0415
+
+    checking(context.args, prog_name="vitrine doctor")
+
+
 @app.command()
 def models(
     server: Server = LOCAL,

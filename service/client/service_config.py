@@ -19,8 +19,8 @@ _POLICY = {
 
 #: gRPC's service config (gRFC A6): what is UNAVAILABLE is tried again, at most five times within about six seconds, on
 #: the next of all addresses that the name stands for. Calls wait for a connection instead of failing where there is
-#: none: give each a deadline. A server that says NOT_SERVING, as all do before they leave, is sent nothing (gRFC A17): a
-#: call that arrives while one closes may end as CANCELLED, which is not retried. Jobs are left out, since submitting
+#: none: give each a deadline. A server that says NOT_SERVING, as all do before they leave, is sent nothing (gRFC A17):
+#: a call that arrives while one closes may end as CANCELLED, which is not retried. Jobs are left out, since submitting
 #: twice is safe with an idempotency key only.
 SERVICE_CONFIG = json.dumps(
     {

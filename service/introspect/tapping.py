@@ -95,7 +95,7 @@ def groups(layers: Sequence[LayerInfo], max_bytes: int) -> Iterator[Sequence[Lay
 
 
 def _is_most(graph: Graph, tensors: Sequence[str]) -> bool:
-    return len(ancestors(graph, tensors)) >= _WHOLE * len(graph.nodes)
+    return OUTPUT_NAME in tensors or len(ancestors(graph, tensors)) >= _WHOLE * len(graph.nodes)
 
 
 def _difference(values: Mapping[str, Array], served: NDArray[np.float32]) -> float:

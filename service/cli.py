@@ -65,6 +65,23 @@ def models(
     show(server, tuning=tuning)
 
 
+@app.command()
+def replay(
+    id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="the id that the request had")],
+    *,
+    server: Server = LOCAL,
+    layers: Annotated[list[str] | None, typer.Option(help="patterns of layers; all modules if none is given")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the feature maps, as NumPy files")] = None,
+) -> None:
+    """Answer a logged request again, by the file that answered it, and show what its layers see.
+
+    Exit code 1 when it cannot be replayed.
+    """
+    from service.commands.replay import run  # noqa: PLC0415
+
+    raise typer.Exit(0 if run(server, id, layers or (), out) else FAILED)
+
+
 route = typer.Typer(no_args_is_help=True, help="Which version callers of a model get: labels, splits, shadows.")
 app.add_typer(route, name="route")
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="name of the model")]

@@ -86,6 +86,14 @@ class Config(BaseSettings):
         64 * MIB, ge=0, description="bytes of answers in Redis, which all front-ends with a cache share; 0: none"
     )
 
+    prediction_share: float = Field(0.0, ge=0, le=1, description="share of requests that are logged, 0: none, 1: all")
+    prediction_dir: Path | None = Field(
+        None, description="folder of that log, without Redis; default: predictions in data_dir"
+    )
+    prediction_ttl_s: float = Field(3600.0, gt=0, description="seconds that a logged input is kept, to be replayed")
+    prediction_bytes: Positive = Field(256 * MIB, description="bytes of all logged inputs that are kept")
+    prediction_image_bytes: int = Field(2 * MIB, ge=0, description="bytes of one input that is kept with its record")
+
     introspection: bool = Field(True, description="answer what models saw, layer by layer (vitrine.v1.Introspection)")  # noqa: FBT003
     introspection_threads: Positive = Field(2, description="questions about the inside that are worked on at once")
     introspection_waiting: int = Field(8, ge=0, description="more of them that may wait")

@@ -17,6 +17,7 @@ from service.api.jobs import JobsServicer
 from service.api.models import ModelsServicer
 from service.api.open_inference import NAME as OPEN_INFERENCE
 from service.api.open_inference import OpenInferenceServicer, register
+from service.api.predictions import PredictionsServicer
 from service.api.reflected import Pools
 from service.core.errors import Refused
 from service.core.events import Emit
@@ -31,12 +32,15 @@ from service.rpc.pb.vitrine.v1 import (
     jobs_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
+    predictions_pb2,
+    predictions_pb2_grpc,
 )
 from service.security.tls import TlsFiles
 
 CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 INTROSPECTION = introspection_pb2.DESCRIPTOR.services_by_name["Introspection"].full_name
 JOBS = jobs_pb2.DESCRIPTOR.services_by_name["Jobs"].full_name
+PREDICTIONS = predictions_pb2.DESCRIPTOR.services_by_name["Predictions"].full_name
 MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"].full_name
 _HANDSHAKE_MS = 20_000
 #: Health of the server as a whole, by the convention of grpc.health.v1.
@@ -80,6 +84,7 @@ class GrpcServer:
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         choose: Choose = unrouted,
         routes: Routes | None = None,
+        predictions: PredictionsServicer | None = None,
     ) -> None:
         self._settings = settings
         self._health = Health(catalog)
@@ -87,6 +92,7 @@ class GrpcServer:
         self._models = ModelsServicer(catalog, routes)
         self._introspection = introspection
         self._jobs = jobs
+        self._predictions = predictions
         self._standard = standard
         self._interceptors = interceptors
         self._server: grpc.aio.Server | None = None
@@ -105,6 +111,9 @@ class GrpcServer:
         if self._jobs:
             jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, server)
             names.append(JOBS)
+        if self._predictions:
+            predictions_pb2_grpc.add_PredictionsServicer_to_server(self._predictions, server)
+            names.append(PREDICTIONS)
         if self._standard:
             register(self._standard, server)
             names.append(OPEN_INFERENCE)

@@ -12,7 +12,7 @@ from service.bootstrap.embedded_jobs import embedded_jobs
 from service.bootstrap.engines import file_of, opener
 from service.bootstrap.glass import diagnostics, introspector
 from service.bootstrap.guards import guards
-from service.bootstrap.keeping import cached
+from service.bootstrap.keeping import cached, logged, prediction_folder, replaying
 from service.bootstrap.parts import grpc_settings, image_limits, log, observed, queue_limits
 from service.bootstrap.routing import filed, with_routes
 from service.bootstrap.status import reporter
@@ -70,7 +70,8 @@ def build(config: Config) -> Lifecycle:
     routes = filed(config, catalog, emit)
     jobs = embedded_jobs(config, routes.settle, queue, emit)
     shadowing = Shadowing(cached(config, queue, catalog, metrics, emit), routes.get, emit)
-    dispatcher = Dispatcher(routes.resolve, shadowing, limits, emit)
+    predictions = prediction_folder(config, emit)
+    dispatcher = Dispatcher(routes.resolve, logged(config, shadowing, predictions), limits, emit)
     inside = tracing.asking(dispatcher)
     looked_into = glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None
     standard = open_inference(config, inside, catalog, metrics, looked_into, choose=routes.choose)
@@ -85,6 +86,7 @@ def build(config: Config) -> Lifecycle:
         interceptors=[*tracing.interceptors(), *guarded.interceptors()],
         choose=routes.choose,
         routes=routes,
+        predictions=replaying(predictions, catalog, looked_into.keep if looked_into else None),
     )
     metrics.watch(queue.depth, grpc.in_flight)
     metrics.watch_settings(catalog.list)
@@ -106,7 +108,7 @@ def build(config: Config) -> Lifecycle:
         grpc,
         http,
         ready,
-        behind=[*tracing.behind(), *jobs.behind, catalog, shadowing],
+        behind=[*tracing.behind(), *jobs.behind, catalog, *([predictions] if predictions else []), shadowing],
         follow=with_routes(routes, catalog.follow),
         poll_s=config.poll_s,
         grace_s=config.grace_s,

@@ -7,7 +7,7 @@ from service.api.open_inference import OpenInferenceServicer
 from service.api.server import GrpcServer
 from service.bootstrap.doors import Glass, http_server, open_inference
 from service.bootstrap.guards import guards
-from service.bootstrap.keeping import cached
+from service.bootstrap.keeping import cached, logged, replaying
 from service.bootstrap.parts import certificates, grpc_settings, image_limits, job_limits, log, observed, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
@@ -23,6 +23,7 @@ from service.queues.redis_cache import RedisCache
 from service.queues.redis_catalog import RedisCatalog
 from service.queues.redis_jobs import RedisJobs
 from service.queues.redis_pacing import RedisPacing
+from service.queues.redis_predictions import RedisPredictions
 from service.queues.redis_routing import RedisRouting
 from service.queues.redis_submissions import RedisSubmissions
 from service.queues.redis_url import Server
@@ -51,7 +52,8 @@ def build(config: Config) -> Lifecycle:
     answers = _shared_answers(config, server)
     asking = cached(config, queue, catalog, metrics, emit, shared=answers)
     shadowing = Shadowing(asking, routes.get, emit)
-    dispatcher = Dispatcher(routes.resolve, shadowing, image_limits(config), emit)
+    predictions = _predictions(config, server, emit)
+    dispatcher = Dispatcher(routes.resolve, logged(config, shadowing, predictions), image_limits(config), emit)
     inside = tracing.asking(dispatcher)
     looked_into = _glass(config, catalog, emit)
     standard = open_inference(config, inside, catalog, metrics, looked_into, choose=routes.choose)
@@ -67,6 +69,7 @@ def build(config: Config) -> Lifecycle:
         interceptors=[*tracing.interceptors(), *guarded.interceptors()],
         choose=routes.choose,
         routes=routes,
+        predictions=replaying(predictions, catalog, looked_into.keep if looked_into else None),
     )
     metrics.watch(queue.depth, grpc.in_flight)
     metrics.watch_certificates(certificates(config))
@@ -97,6 +100,7 @@ def build(config: Config) -> Lifecycle:
             jobs,
             pacing,
             *([answers] if answers else []),
+            *([predictions] if predictions else []),
             shadowing,
             surveying(server, metrics.watch_lines().show),
         ],
@@ -113,6 +117,12 @@ def _shared_answers(config: Config, server: Server) -> RedisCache | None:
     if not (config.cache_bytes and config.cache_shared_bytes):
         return None
     return RedisCache(server, config.cache_shared_bytes, config.cache_ttl_s)
+
+
+def _predictions(config: Config, server: Server, emit: Emit) -> RedisPredictions | None:
+    if not config.prediction_share:
+        return None
+    return RedisPredictions(server, config.prediction_bytes, config.prediction_ttl_s, emit)
 
 
 def _glass(config: Config, catalog: ModelCatalog, emit: Emit) -> Glass | None:

@@ -11,7 +11,7 @@ from service.client.feature_maps import FeatureMaps, LayerMaps
 from service.client.jobs import JobEvent
 from service.client.retry import Retry
 from service.client.service_config import CHANNEL_OPTIONS, SERVICE_CONFIG
-from service.client.values import Image, ModelInfo, Result, RoutingInfo
+from service.client.values import Image, LoggedPrediction, ModelInfo, Result, RoutingInfo
 from service.core.diagnostics import CompareRequest, DiagnoseRequest, LatencyProfile
 from service.core.encodings import Encoding, Kind, Range
 from service.core.errors import ServiceError
@@ -48,6 +48,7 @@ __all__ = [
     "Kind",
     "LatencyProfile",
     "LayerMaps",
+    "LoggedPrediction",
     "MapsRequest",
     "ModelInfo",
     "Options",

@@ -17,14 +17,24 @@ from service.client.each import each
 from service.client.examination import AsyncExamination
 from service.client.jobs import AsyncJobs
 from service.client.retry import Retry
-from service.client.values import Image, ModelInfo, Result, RoutingInfo, to_info, to_routing_info
+from service.client.values import (
+    Image,
+    LoggedPrediction,
+    ModelInfo,
+    Result,
+    RoutingInfo,
+    to_info,
+    to_logged,
+    to_routing_info,
+)
 from service.core.errors import ServiceError
 from service.core.messages import Answer, Options
 from service.core.routing import Routing
 from service.rpc.classifier import from_options, to_answer
-from service.rpc.pb.vitrine.v1 import models_pb2
+from service.rpc.pb.vitrine.v1 import models_pb2, predictions_pb2
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
+from service.rpc.pb.vitrine.v1.predictions_pb2_grpc import PredictionsStub
 from service.rpc.routing import from_routing
 
 _DEFAULTS = Options()
@@ -51,6 +61,7 @@ class AsyncClient(AsyncExamination):
         )
         self._classifier = ClassifierStub(self._channel)
         self._models = ModelsStub(self._channel)
+        self._predictions = PredictionsStub(self._channel)
         self.jobs = AsyncJobs(self._channel, self._call, self._stream)
         self._feeders: set[asyncio.Task[None]] = set()
 
@@ -152,6 +163,11 @@ class AsyncClient(AsyncExamination):
         """Have the server unload a version (0: every one) when what is in flight is answered."""
         request = models_pb2.UnloadModelRequest(model=name, version=version)
         await self._call(lambda left_s: self._models.Unload(request, timeout=left_s), timeout_s)
+
+    async def prediction(self, id: str) -> LoggedPrediction:
+        """The newest logged request under this id, its picture ready to be looked into. Raises `ServiceError`."""
+        request = predictions_pb2.GetPredictionRequest(id=id)
+        return to_logged(await self._call(lambda left_s: self._predictions.Get(request, timeout=left_s)))
 
     async def routing(self, model: str) -> RoutingInfo:
         """Which version callers of a model get who name none, or a label."""

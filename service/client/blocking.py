@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from service.client.blocking_examination import Examination
-from service.client.values import Image, ModelInfo, Result, RoutingInfo
+from service.client.values import Image, LoggedPrediction, ModelInfo, Result, RoutingInfo
 from service.core.messages import Answer, Options
 from service.core.routing import Routing
 
@@ -71,6 +71,10 @@ class Client(Examination):
     def unload(self, name: str, version: int = 0, *, timeout_s: float = 120.0) -> None:
         """Have the server unload a version (0: every one) when what is in flight is answered."""
         self._run(self._client.unload(name, version, timeout_s=timeout_s))
+
+    def prediction(self, id: str) -> LoggedPrediction:
+        """The newest logged request under this id, its picture ready to be looked into."""
+        return self._run(self._client.prediction(id))
 
     def routing(self, model: str) -> RoutingInfo:
         """Which version callers of a model get who name none, or a label."""

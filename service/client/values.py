@@ -10,8 +10,10 @@ from service.core.messages import Answer
 from service.core.routing import Routing
 from service.core.status import State
 from service.core.tuning import Tuning
+from service.rpc.classifier import to_answer
 from service.rpc.models import STATES, to_tuning
 from service.rpc.pb.vitrine.v1 import models_pb2 as pb
+from service.rpc.pb.vitrine.v1 import predictions_pb2
 from service.rpc.routing import to_routing
 
 #: A picture: its encoded bytes, or a file that holds them.
@@ -61,6 +63,43 @@ class RoutingInfo:
 def to_routing_info(message: pb.Routing) -> RoutingInfo:
     """The SDK's view of a routing on the wire."""
     return RoutingInfo(message.model, to_routing(message), message.revision, message.former)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPrediction:
+    """A request that was answered before; `error` says why it was not. `picture_id` is what introspection calls it.
+
+    `served_version` serves the same file by now, 0 for none; `obstacle` says why it cannot be replayed.
+    """
+
+    id: str
+    at_ms: int  #: milliseconds since 1970
+    caller: str
+    model: str
+    version: int
+    answer: Answer | None
+    error: str
+    size_bytes: int
+    picture_id: str
+    served_version: int
+    obstacle: str
+
+
+def to_logged(message: predictions_pb2.LoggedPrediction) -> LoggedPrediction:
+    """The SDK's view of a logged request on the wire."""
+    return LoggedPrediction(
+        id=message.id,
+        at_ms=message.at_ms,
+        caller=message.caller,
+        model=message.model,
+        version=message.version,
+        answer=to_answer(message.answer) if message.HasField("answer") else None,
+        error=message.error,
+        size_bytes=message.size_bytes,
+        picture_id=message.picture_id,
+        served_version=message.served_version,
+        obstacle=message.obstacle,
+    )
 
 
 def to_info(model: pb.Model) -> ModelInfo:

@@ -78,6 +78,7 @@ _SERVICES: Mapping[str, Scope | None] = {
     "vitrine.v1.Introspection": Scope.DEBUG,
     "vitrine.v1.Jobs": Scope.JOBS,
     "vitrine.v1.Models": Scope.INFER,
+    "vitrine.v1.Predictions": Scope.DEBUG,
 }
 _CHANGES_SERVER = frozenset(
     {

@@ -74,6 +74,12 @@ class NoSuchPicture(ServiceError):
     code = Code.NOT_FOUND
 
 
+class NoSuchPrediction(ServiceError):
+    """No request is logged under that id."""
+
+    code = Code.NOT_FOUND
+
+
 class NoSuchJob(ServiceError):
     """No job is kept under that id."""
 

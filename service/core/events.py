@@ -139,6 +139,14 @@ class CacheAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionLogged:
+    """A sampled request was written to the prediction log, or was not: too much waited, or it could not be kept."""
+
+    model: str
+    outcome: Literal["written", "dropped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarted:
     """A worker's child process began to work; `restarts` children were there before it."""
 
@@ -197,6 +205,7 @@ Event = (
     | RoutingChanged
     | Compared
     | CacheAsked
+    | PredictionLogged
     | Redelivered
     | Buried
     | JobItemsDone

@@ -89,6 +89,12 @@ class Keys:
         return key, f"{key}:kept", f"{key}:bytes"
 
     @property
+    def predictions(self) -> tuple[str, str, str, str]:
+        """The prediction log, in the order in which its script takes them; see scripts/keep_prediction.lua."""
+        key = f"{self.tag}:predictions"
+        return key, f"{key}:kept", f"{key}:ages", f"{key}:bytes"
+
+    @property
     def routes(self) -> str:
         """Hash: model -> JSON of its routing and those before."""
         return f"{self.tag}:routes"

@@ -38,6 +38,7 @@ JOB_OPEN = _read("jobs", "job_open")
 JOB_SEAL = _read("jobs", "job_seal")
 KEEP_ANSWER = _read("keep_answer")
 KEEP_PACE = _read("keep_pace")
+KEEP_PREDICTION = _read("keep_prediction")
 LOST = _read("lost")
 PACE = _read("pace")
 REAP = _read("reap")
@@ -60,6 +61,7 @@ LINES = (
     GREET,
     KEEP_ANSWER,
     KEEP_PACE,
+    KEEP_PREDICTION,
     LOST,
     PACE,
     REAP,

@@ -21,6 +21,7 @@ from service.core.events import (
     Dropped,
     Event,
     ModelChanged,
+    PredictionLogged,
     ProviderFellBack,
     Rejected,
     RequestDone,
@@ -99,6 +100,12 @@ class Metrics:
             ["model", "outcome"],
             registry=registry,
         )
+        self._logged = Counter(
+            "vitrine_predictions_logged",
+            "Sampled requests: written to the log, dropped since too many waited, or failed to be written",
+            ["model", "outcome"],
+            registry=registry,
+        )
         self._work = WorkSeries(registry)
         self._predictions = Predictions()
         registry.register(self._predictions)
@@ -150,7 +157,7 @@ class Metrics:
                 self._models.change(event)
             case ProviderFellBack():
                 self._models.fall_back(event)
-            case RoutingChanged() | Compared() | CacheAsked():
+            case RoutingChanged() | Compared() | CacheAsked() | PredictionLogged():
                 self._spread(event)
             case _:
                 self._work.emit(event)
@@ -174,10 +181,12 @@ class Metrics:
         if event.best:
             self._predictions.observe(model, event.best)
 
-    def _spread(self, event: RoutingChanged | Compared | CacheAsked) -> None:
+    def _spread(self, event: RoutingChanged | Compared | CacheAsked | PredictionLogged) -> None:
         if isinstance(event, CacheAsked):
             self._cached.labels(event.model.name, event.outcome).inc()
             self.statistics.emit(event)
+        elif isinstance(event, PredictionLogged):
+            self._logged.labels(event.model, event.outcome).inc()
         else:
             self._routing.emit(event)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter
 
 from service.core.events import (
@@ -29,6 +31,8 @@ class WorkSeries:
             ["model", "reason"],
             registry=registry,
         )
+        # Looking a series up by its labels costs more than counting, and there are many batches.
+        self._taken_by: dict[tuple[str, str], Callable[[], None]] = {}
         self._redelivered = Counter(
             "vitrine_redeliveries",
             "Requests that were leased again after their worker had died or lost them",
@@ -36,7 +40,7 @@ class WorkSeries:
             registry=registry,
         )
         self._buried = Counter(
-            "vitrine_dead_letters",
+            "vitrine_burials",
             "Requests given up, since each worker that had one died",
             ["model"],
             registry=registry,
@@ -56,11 +60,17 @@ class WorkSeries:
         )
         registry.register(self._looked)
 
+    def _take(self, model: str, reason: str) -> None:
+        count = self._taken_by.get((model, reason))
+        if count is None:
+            count = self._taken_by[model, reason] = self._taken.labels(model, reason).inc
+        count()
+
     def emit(self, event: Event) -> None:
         """Count one event; those of other kinds are counted elsewhere."""
         match event:
             case BatchTaken():
-                self._taken.labels(event.model.name, event.reason).inc()
+                self._take(event.model.name, event.reason)
             case Redelivered():
                 self._redelivered.labels(event.model.name).inc()
             case Buried():

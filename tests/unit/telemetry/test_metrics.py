@@ -205,7 +205,7 @@ def test_what_the_dead_leave_is_counted() -> None:
     samples = after(Redelivered(DIGITS, 1), Redelivered(DIGITS, 2), Buried(DIGITS))
 
     assert samples["vitrine_redeliveries_total model=digits"] == 2
-    assert samples["vitrine_dead_letters_total model=digits"] == 1
+    assert samples["vitrine_burials_total model=digits"] == 1
 
 
 def test_leases_are_read_at_the_scrape() -> None:

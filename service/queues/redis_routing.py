@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 from service.core.errors import Refused
 from service.core.routing import Record, from_json, to_json
@@ -50,4 +51,10 @@ class RedisRouting:
         self._known = {**self._known, model: after}
 
     def _renew(self) -> None:
-        self._link.send("PEXPIRE", self._key, TTL_MS).add_done_callback(lambda reply: reply.exception())
+        self._link.send("PEXPIRE", self._key, TTL_MS).add_done_callback(_heard)
+
+
+def _heard(reply: asyncio.Future[Any]) -> None:
+    """Nobody waits for this one; a failure means that Redis is away, and the next connection tries again."""
+    if not reply.cancelled():
+        reply.exception()

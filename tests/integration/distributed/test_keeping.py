@@ -12,7 +12,7 @@ SETTINGS = {"CACHE_BYTES": "1000000", "PREDICTION_SHARE": "1"}
 
 
 def test_two_front_ends_route_cache_and_log_as_one(deployment: Deployment) -> None:
-    """What one is told the other one follows, has answered it finds, and has logged it can tell; the worker keeps old versions."""
+    """What one is told the other follows, has answered it finds, has logged it can tell; workers keep old versions."""
     models = deployment.folder / "models"
     shutil.copytree(ZOO / "guide" / "1", models / "guide" / "1")
     worker = deployment.worker(models, KEEP_VERSIONS="1")

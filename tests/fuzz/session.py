@@ -27,15 +27,18 @@ class Session:
     output: str
 
 
-def run(target: str, folder: Path, *, seconds: int = 0, runs: int = -1) -> Session:
-    """Fuzz `target` for so many seconds or runs; in `folder`, its corpus grows and what it finds is kept."""
+def run(target: str, folder: Path, *, seconds: int = 0, runs: int = -1, seed: int = 0) -> Session:
+    """Fuzz `target` for so many seconds or runs; in `folder`, its corpus grows and what it finds is kept.
+
+    With a `seed` it tries the same inputs every time.
+    """
     corpus, findings = folder / "corpus", folder / "findings"
     seeds.write(target, corpus)
     findings.mkdir(exist_ok=True)
     before = set(findings.iterdir())
     started = time.monotonic()
     command = [sys.executable, "-m", "tests.fuzz.one", target, f"-max_total_time={seconds}", f"-runs={runs}"]
-    limits = [f"-timeout={TIMEOUT_S}", f"-rss_limit_mb={MEMORY_MB}", f"-max_len={LENGTH}"]
+    limits = [f"-seed={seed}", f"-timeout={TIMEOUT_S}", f"-rss_limit_mb={MEMORY_MB}", f"-max_len={LENGTH}"]
     # A unit that was slow once was so on a busy machine; what takes longer than the timeout is a finding.
     reports = [f"-artifact_prefix={findings}/", "-print_final_stats=1", f"-report_slow_units={TIMEOUT_S}"]
     done = subprocess.run([*command, *limits, *reports, str(corpus)], capture_output=True, check=False)

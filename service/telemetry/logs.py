@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Literal
 
@@ -16,6 +17,8 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
 
 _log = structlog.get_logger("vitrine.events")
+#: As `service.security.keys` makes them: the prefix, then 256 bits in base64.
+_API_KEY = re.compile(r"vitrine_[\w-]{43,}")
 
 
 def configure(level: Level, style: Format) -> None:
@@ -39,7 +42,7 @@ def configure(level: Level, style: Format) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, _hide_keys],
         )
     )
     root = logging.getLogger()
@@ -55,6 +58,12 @@ def configure(level: Level, style: Format) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _hide_keys(_logger: WrappedLogger, _method: str, rendered: object) -> str:
+    """API keys never reach a log, also where a caller has put one into an id or a name."""
+    line = str(rendered)
+    return _API_KEY.sub("vitrine_***", line) if "vitrine_" in line else line
 
 
 def _add_request(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:

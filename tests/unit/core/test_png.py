@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -55,9 +57,16 @@ def test_other_kinds_are_left_to_pillow(file: bytes) -> None:
 
 
 def test_without_libspng_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the package has no wheel, the pixels are the same."""
-    monkeypatch.setattr(png, "pyspng", None)
+    """Where the package has no wheel, the module leaves every picture to Pillow, and the pixels are the same."""
+    monkeypatch.setitem(sys.modules, "pyspng", None)
+    module_spec = importlib.util.spec_from_file_location("png_by_pillow", str(png.__file__))
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    without = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(without)
 
+    assert without.decode_plain(FILE, png.check(FILE)) is None
+    monkeypatch.setattr(png, "pyspng", None)
     assert decode(FILE, spec(1, 9, 7), Limits())[:, :, 0].tolist() == GRAY.tolist()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +9,7 @@ from starlette.types import ASGIApp
 
 from service.api.gatekeeper import Gatekeeper
 from service.config import Config, host_and_port
-from service.core.access import scopes
+from service.core.access import is_loopback, scopes
 from service.core.errors import InvalidInput
 from service.core.ports import Pacing
 from service.security import keys, tokens
@@ -88,11 +87,3 @@ def _tokens(config: Config) -> Tokens | None:
 
 def _same(ring: keys.KeyRing) -> keys.KeyRing:
     return ring
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

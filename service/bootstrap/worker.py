@@ -11,7 +11,7 @@ from functools import partial
 from starlette.types import ASGIApp
 
 from service.bootstrap.engines import opener
-from service.bootstrap.guards import Guards, gate_of, is_loopback
+from service.bootstrap.guards import Guards, gate_of
 from service.bootstrap.parts import VERSION, image_limits, log, observed, uri_fetcher
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
@@ -19,6 +19,7 @@ from service.bootstrap.status import reporter
 from service.bootstrap.traces import traces
 from service.catalog import Catalog
 from service.config import WorkerConfig, host_and_port
+from service.core.access import is_loopback
 from service.core.events import WorkerStarted
 from service.core.messages import ModelKey
 from service.core.patience import Patience

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Self
 
 import grpc
 
+from service.core.access import is_loopback
 from service.core.errors import InvalidInput
 
 #: For `Credentials.tls`: the authorities that this system trusts.
@@ -61,12 +61,7 @@ class Credentials:
 
 
 def _local(server: str) -> grpc.ChannelCredentials:
-    host = server.rpartition(":")[0].strip("[]")
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
+    if not is_loopback(server.rpartition(":")[0].strip("[]")):
         raise InvalidInput("tls", "must be set (VITRINE_TLS) to send an API key to another machine", server)
     return grpc.local_channel_credentials(grpc.LocalConnectionType.LOCAL_TCP)
 

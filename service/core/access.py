@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,8 @@ from service.core.errors import Forbidden, InvalidInput, Overloaded, Reason
 
 #: A caller at its limit is not asked to come again sooner than this, in seconds.
 _LEAST_RETRY_S = 0.05
+#: When to come back where calls of one's own must end first, in seconds.
+_CALLS_END_S = 0.5
 
 
 class Scope(StrEnum):
@@ -129,7 +132,8 @@ def pace(due_s: float, cost_s: float, now_s: float, burst_s: float = 1.0) -> tup
 
 
 def too_fast(caller: Caller, wait_s: float, reason: Reason) -> Overloaded:
-    """Why a call of this caller is shed, and when the next one may come."""
+    """Why a call of this caller is shed, and when the next one may come; 0 where nobody knows how long calls take."""
+    wait_s = wait_s or _CALLS_END_S
     allowed = caller.allowance
     limits = {
         Reason.CALLER_RATE: f"at most {allowed.requests_per_s:g} requests per second",
@@ -138,3 +142,11 @@ def too_fast(caller: Caller, wait_s: float, reason: Reason) -> Overloaded:
     }
     message = f"{caller.name}: {limits[reason]}, which is reached; try again in {wait_s:.2f} s"
     return Overloaded(reason, message, max(wait_s, _LEAST_RETRY_S))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by address or name, is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

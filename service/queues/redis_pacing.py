@@ -16,8 +16,6 @@ from service.queues.scripts import KEEP_PACE, PACE
 
 _LEASE_S = 30.0
 _BURST_US = 1_000_000
-#: When to come back where calls must end first: nobody knows how long they take.
-_CALLS_END_S = 0.5
 _VERDICTS = {b"RATE": Reason.CALLER_RATE, b"BYTES": Reason.CALLER_BYTES, b"CONCURRENCY": Reason.CALLER_CONCURRENCY}
 
 
@@ -77,7 +75,7 @@ class RedisPacing:
             PACE, keys, *(f"{cost:.0f}" for cost in costs), f"{allowed.concurrent:g}", call, lease_us, _BURST_US
         )
         if verdict in _VERDICTS:
-            raise too_fast(caller, wait_us / 1e6 or _CALLS_END_S, _VERDICTS[verdict])
+            raise too_fast(caller, wait_us / 1e6, _VERDICTS[verdict])
 
     async def _renew_for_ever(self) -> None:
         while True:

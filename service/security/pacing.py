@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from service.core.access import Caller, pace, too_fast
 from service.core.errors import Overloaded, Reason
 
-#: When to come back where calls must end first: nobody knows how long they take.
-_CALLS_END_S = 0.5
-
 
 @dataclass(slots=True)
 class _Tally:
@@ -36,7 +33,7 @@ class LocalPacing:
             return
         tally = self._tallies.setdefault(caller.name, _Tally())
         if tally.open >= caller.allowance.concurrent:
-            raise too_fast(caller, _CALLS_END_S, Reason.CALLER_CONCURRENCY)
+            raise too_fast(caller, 0, Reason.CALLER_CONCURRENCY)
         self._take(caller, tally, size)
         tally.open += 1
 

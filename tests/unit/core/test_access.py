@@ -12,6 +12,7 @@ from service.core.access import (
     Allowance,
     Caller,
     Scope,
+    is_loopback,
     pace,
     scope_of_call,
     scope_of_path,
@@ -143,3 +144,20 @@ def test_who_is_too_fast_reads_the_limit() -> None:
     assert str(error) == "shop: at most 5 requests per second, which is reached; try again in 0.25 s"
     assert (error.reason, error.retry_after_s) == (Reason.CALLER_RATE, 0.25)
     assert "at most 2 calls at once" in str(too_fast(caller, 0.5, Reason.CALLER_CONCURRENCY))
+
+
+def test_where_waiting_has_no_measure_it_is_half_a_second() -> None:
+    """Calls of the caller's own must end first, and nobody knows how long they take."""
+    assert (
+        too_fast(Caller("shop", frozenset(), Allowance(concurrent=2)), 0, Reason.CALLER_CONCURRENCY).retry_after_s
+        == 0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("host", False)],  # noqa: S104 - to be told apart
+)
+def test_this_machine_is_known_by_address_and_name(host: str, here: bool) -> None:  # noqa: FBT001
+    """Everything else may be reached by strangers."""
+    assert is_loopback(host) is here

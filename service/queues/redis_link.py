@@ -160,6 +160,7 @@ class Link:
         self._up.set()
         self._known.set()
         self._on_up()
+        self._filled.set()  # what a conversation left behind that ended while it wrote waits for nobody to send more
         tasks = [asyncio.create_task(each(connection)) for each in (self._write, self._read, self._watch)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

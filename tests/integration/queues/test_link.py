@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -50,3 +51,29 @@ async def test_a_silent_server_is_left_after_a_while(make_server: Callable[..., 
         await link.up()
 
         assert await link.send("PING") == b"PONG"
+
+
+async def test_it_can_be_closed_at_any_moment_of_a_break(server: RedisServer) -> None:
+    """Whatever turn of the event loop the connection is at: a cancellation that a break swallowed would hang here."""
+    with server.client() as outside:
+        for turns in range(25):
+            link = await Link(parse(server.url, "{t}")).__aenter__()
+            assert await link.send("PING") == b"PONG"
+            outside.client_kill_filter(_type="normal", skipme=True)
+            pending = link.send("PING")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(link.__aexit__(), 5)
+
+            assert isinstance(pending.exception(), Away) or pending.result() == b"PONG"
+
+
+async def test_what_was_not_sent_goes_by_the_next_connection(make_server: Callable[..., RedisServer]) -> None:
+    """Also when nobody sends anything after it: a command that cannot be written ends the conversation it was in."""
+    server = make_server()
+    async with Link(parse(server.url, "{t}")) as link:
+        broken, behind = link.send("ECHO", None), link.send("ECHO", "b")  # type: ignore[arg-type]
+        with pytest.raises(Away, match="Invalid input of type"):
+            await broken
+
+        assert await asyncio.wait_for(behind, 5) == b"b"

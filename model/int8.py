@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from model import card, published, reference
+from model import card, importing, published, reference, runs
 from model.card import Card, Quantisation, Size
 from model.data.splits import Images
 from model.evaluate import Evaluation, evaluate
@@ -40,6 +41,21 @@ class Calibration:
     origin: str
     test: Images | None = None
     test_name: str = ""
+
+
+def calibration(stored: StoredModel, source: Path | None, data_root: Path) -> Calibration:
+    """The pictures to quantise with: those of a folder, of a recipe's training split, or the version's samples.
+
+    A recipe's test split then judges. Raises `InvalidInput`.
+    """
+    if source is None:
+        return Calibration(stored.samples().pixels, f"the samples stored with {stored.key}")
+    if source.is_dir():
+        return Calibration(importing.read_pictures(source, stored.spec).real, f"the folder {source.name}")
+    made, splits = runs.data_for(stored.spec, source, data_root)
+    assert made.data is not None
+    name = made.data.path
+    return Calibration(splits.train.pixels, f"the training split of {name}", splits.test, f"the test split of {name}")
 
 
 def release_int8(stored: StoredModel, calibration: Calibration) -> Release:

@@ -14,9 +14,9 @@ from torch import nn
 from model import data, recipe
 from model import net as nets
 from model.checkpoint import BEST, Best, read_best
-from model.data import Images
+from model.data import Images, Splits
 from model.recipe import Idx, Recipe
-from model.release import Pictures
+from model.release import Pictures, Release, release
 from model.run_log import METRICS
 from service.core.errors import InvalidInput
 from service.core.image import decode
@@ -34,6 +34,10 @@ class Candidate:
     spec: Spec
     pictures: Pictures
 
+    def release(self) -> Release:
+        """Its files, proved and measured. Raises what `release.release` raises."""
+        return release(self.net, self.spec, self.pictures)
+
 
 def load(path: Path, data_root: Path) -> Candidate:
     """Read a run's folder, a checkpoint (`.pt`) or a recipe (`.toml`), and the recipe's data below `data_root`.
@@ -48,6 +52,17 @@ def load(path: Path, data_root: Path) -> Candidate:
     return _trained(read_best(checkpoint), checkpoint, data_root)
 
 
+def data_for(spec: Spec, path: Path, data_root: Path) -> tuple[Recipe, Splits]:
+    """A recipe that has the labels of `spec`, and its data, the test split as the server would get it.
+
+    Raises `InvalidInput`.
+    """
+    made = recipe.load(path)
+    if made.head.labels != spec.labels:
+        raise InvalidInput("recipe.head.labels", f"must be those of {spec.name}", ", ".join(made.head.labels))
+    return made, _splits(made, spec, data_root)
+
+
 def as_served(images: Images, spec: Spec) -> Images:
     """The images once through an encoded picture and the server's decoder, PNG since it changes no pixel."""
     pixels = np.stack([decode(_png(picture), spec, Limits()) for picture in images.pixels])
@@ -57,11 +72,9 @@ def as_served(images: Images, spec: Spec) -> Images:
 def _trained(best: Best, checkpoint: Path, data_root: Path) -> Candidate:
     made = best.recipe
     assert made.data is not None
-    splits = data.load(made, data_root)
-    spec, test = made.spec(), splits.test
-    # Pictures of a folder were decoded by the server's code already; IDX pixels were never encoded.
-    if test is not None and isinstance(made.data, Idx):
-        test = as_served(test, spec)
+    spec = made.spec()
+    splits = _splits(made, spec, data_root)
+    test = splits.test
     counts = f"{len(splits.train):,} for training, {len(splits.validation):,} for validation"
     facts = {
         "dataset": f"{made.data.path}: {counts}, {0 if test is None else len(test):,} for the test",
@@ -70,6 +83,14 @@ def _trained(best: Best, checkpoint: Path, data_root: Path) -> Candidate:
     }
     pictures = Pictures(splits.validation.pixels, splits.validation, test, f"the test split of {made.data.path}")
     return Candidate(best.net(), replace(spec, facts={**facts, **spec.facts}), pictures)
+
+
+def _splits(made: Recipe, spec: Spec, data_root: Path) -> Splits:
+    splits = data.load(made, data_root)
+    # Pictures of a folder were decoded by the server's code already; IDX pixels were never encoded.
+    if splits.test is None or not isinstance(made.data, Idx):
+        return splits
+    return replace(splits, test=as_served(splits.test, spec))
 
 
 def _training(best: Best, metrics: Path) -> str:

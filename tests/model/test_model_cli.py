@@ -209,3 +209,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert done.code == 2
     assert words in done.err
     assert "Traceback" not in done.err
+
+
+def test_help_is_there_at_once() -> None:
+    """What only one command needs is imported by that command: torch takes seconds."""
+    code = "import sys, model.cli; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert [name for name in ("torch", "onnx", "onnxruntime", "numpy", "PIL") if f"'{name}'" in loaded] == []

@@ -21,6 +21,8 @@ def classify(
     model: ModelName,
     server: Server = LOCAL,
     model_version: ModelVersion = 0,
+    label: Annotated[str, typer.Option(help="a version by its name: stable, canary (`vitrine route`)")] = "",
+    route_key: Annotated[str, typer.Option(help="all pictures get the version of a split that this key gets")] = "",
     top_k: TopK = 5,
     min_score: MinScore = 0.0,
     form: Annotated[Literal["table", "jsonl", "csv"], typer.Option("--format", help="what to write")] = "table",
@@ -34,5 +36,7 @@ def classify(
     from service.core.messages import Options
 
     options = Options(top_k, min_score)
-    job = Job(server, model, model_version, options, form, concurrency, timeout_s, output, wait_s)
+    if label and model_version:
+        raise typer.BadParameter("--label names a version already: it cannot stand beside --model-version")
+    job = Job(server, model, model_version, options, form, concurrency, timeout_s, output, label, route_key, wait_s)
     raise typer.Exit(FAILED if run(job, paths) else 0)

@@ -33,11 +33,12 @@ def change(
     shadow: Annotated[
         str | None, typer.Option(metavar="LABEL[=SHARE]", help='send it copies (0.1: of a tenth); "" to stop')
     ] = None,
+    remove: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="take a label away; repeatable")] = None,
 ) -> None:
     """Change labels, the split between them, or the shadow; what is not given stays."""
     from service.commands import route
 
-    route.change(server, model, label or (), split or (), shadow)
+    route.change(server, model, label or (), split or (), shadow, removed=remove or ())
 
 
 @app.command("rollback")

@@ -107,17 +107,22 @@ class AsyncClient(AsyncExamination):
         version: int = 0,
         options: Options = _DEFAULTS,
         concurrency: int = 16,
+        label: str = "",
+        route_key: str = "",
     ) -> AsyncGenerator[Result, None]:
         """Classify pictures as they are produced, at most `concurrency` at once; results come as they are ready.
 
-        One picture's failure is its result's `error`. An iterable that blocks should be an async one.
+        One picture's failure is its result's `error`. An iterable that blocks should be an async one. With a
+        `route_key` all pictures get the same version of a split.
         """
         room = asyncio.Semaphore(concurrency)
         results: asyncio.Queue[Result | None] = asyncio.Queue()
 
         async def classify(image: Image) -> None:
             try:
-                answer = await self.classify(image, model=model, version=version, options=options)
+                answer = await self.classify(
+                    image, model=model, version=version, options=options, label=label, route_key=route_key
+                )
                 results.put_nowait(Result(image, answer=answer))
             except (ServiceError, OSError) as error:
                 results.put_nowait(Result(image, error=error))

@@ -49,10 +49,18 @@ class Client(Examination):
         version: int = 0,
         options: Options = _DEFAULTS,
         concurrency: int = 16,
+        label: str = "",
+        route_key: str = "",
     ) -> Iterator[Result]:
         """Classify pictures as they are produced, at most `concurrency` at once; results come as they are ready."""
         results = self._client.classify_many(
-            images, model=model, version=version, options=options, concurrency=concurrency
+            images,
+            model=model,
+            version=version,
+            options=options,
+            concurrency=concurrency,
+            label=label,
+            route_key=route_key,
         )
         return self._each(results)
 

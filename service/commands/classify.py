@@ -40,13 +40,15 @@ class Job:
     concurrency: int
     timeout_s: float
     output: Path | None
+    label: str = ""
+    route_key: str = ""
     wait_s: float = 0.0  #: how long the server may take to be there and to have the model ready
 
 
 def run(job: Job, paths: Sequence[str]) -> int:
     """Classify everything that `paths` stand for; returns how many failed, after naming them on stderr.
 
-    Raises `ServiceError` when the server cannot be reached or has no such model, before anything is read.
+    Raises `ServiceError` when the server cannot be reached or has no such model or label, before anything is read.
     """
     accept_any_name()
     return asyncio.run(_run(job, paths))
@@ -64,6 +66,8 @@ async def _run(job: Job, paths: Sequence[str]) -> int:
     # Asked once, without patience: a person who mistyped an address wants to hear of it at once.
     async with AsyncClient(job.server, timeout_s=job.timeout_s, retry=Retry(budget_s=0)) as client:
         await _ready(client, job)
+        if job.label:
+            (await client.routing(job.model)).routing.version(job.model, job.label)
     async with AsyncClient(job.server, timeout_s=job.timeout_s) as client:
         results = client.classify_many(
             each(paths, sys.stdin),
@@ -71,6 +75,8 @@ async def _run(job: Job, paths: Sequence[str]) -> int:
             version=job.version,
             options=job.options,
             concurrency=job.concurrency,
+            label=job.label,
+            route_key=job.route_key,
         )
         with bar(console) as progress, destination(job.output) as out:
             async with _counted(progress, paths):

@@ -19,13 +19,27 @@ def show(server: str, model: str) -> None:
         _print(client.routing(model))
 
 
-def change(server: str, model: str, labels: Sequence[str], split: Sequence[str], shadow: str | None) -> None:
-    """Set the given labels beside those there are; a split or a shadow that is given replaces the one before."""
+def change(
+    server: str,
+    model: str,
+    labels: Sequence[str],
+    split: Sequence[str],
+    shadow: str | None,
+    *,
+    removed: Sequence[str] = (),
+) -> None:
+    """Set the given labels beside those there are; a split or a shadow that is given replaces the one before.
+
+    Raises `NoSuchModel` for a label to be `removed` that is not there.
+    """
     with _client(server) as client:
         current = client.routing(model)
         before = current.routing
+        for label in removed:
+            before.version(model, label)
+        kept = {name: version for name, version in before.labels.items() if name not in removed}
         wanted = Routing(
-            {**before.labels, **{name: int(_number("label", value)) for name, value in map(_pair, labels)}},
+            {**kept, **{name: int(_number("label", value)) for name, value in map(_pair, labels)}},
             {name: _number("split", value) for name, value in map(_pair, split)} or before.split,
             before.shadow if shadow is None else _shadow(shadow),
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -70,6 +72,34 @@ async def test_a_canary_gets_its_share_and_keeps_its_callers(serve: Callable[...
 
         assert "revision 3" in vitrine(serving, "route", "rollback", "guide")
         assert await version(canary) == 1
+
+
+async def test_commands_ask_by_label_and_by_key(serve: Callable[..., Serving], nine: bytes, tmp_path: Path) -> None:
+    """Every picture of a folder; a label that is not there is told before any is read, and one can be taken away."""
+    serving = serve("guide")
+    serving.publish("guide", 2)
+    (tmp_path / "nine.png").write_bytes(nine)
+    (tmp_path / "again.png").write_bytes(nine)
+
+    def versions(*options: str) -> list[int]:
+        lines = vitrine(serving, "classify", "--model", "guide", "--format", "jsonl", *options, str(tmp_path))
+        return [json.loads(line)["version"] for line in lines.splitlines()]
+
+    async with AsyncClient(serving.grpc, retry=ONCE) as client:
+        await ready(client, 1, 2)
+    vitrine(serving, "route", "set", "guide", "--label", "stable=1", "--label", "canary=2")
+
+    assert versions() == [1, 1]
+    assert versions("--label", "canary") == [2, 2]
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        versions("--label", "blue")
+    assert (refused.value.returncode, refused.value.stdout) == (2, "")
+    assert "'guide' has no label 'blue'; there are canary, stable" in refused.value.stderr
+
+    vitrine(serving, "route", "set", "guide", "--split", "stable=1", "--split", "canary=1")
+    assert {tuple(versions("--route-key", key)) for key in ("a", "b", "c")} == {(1, 1), (2, 2)}
+    vitrine(serving, "route", "set", "guide", "--split", "stable=1", "--remove", "canary")
+    assert "canary" not in vitrine(serving, "route", "show", "guide")
 
 
 async def test_the_standard_protocol_takes_labels_as_parameters(serve: Callable[..., Serving]) -> None:

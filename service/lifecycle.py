@@ -46,7 +46,7 @@ class Ports:
     http: int
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     """Nothing is to be prepared."""
 
 
@@ -68,7 +68,7 @@ class Lifecycle:
         *,
         behind: Sequence[AbstractAsyncContextManager[object]],
         follow: Callable[[], Awaitable[None]],
-        prepare: Callable[[], Awaitable[None]] = _nothing,
+        prepare: Callable[[], Awaitable[None]] = nothing,
         poll_s: float,
         grace_s: float,
         linger_s: float = 0.0,

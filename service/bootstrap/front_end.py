@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from service.api.jobs import JobsServicer
-from service.api.open_inference import OpenInferenceServicer
-from service.api.server import GrpcServer
-from service.bootstrap.doors import Glass, http_server, open_inference
-from service.bootstrap.guards import guards
-from service.bootstrap.keeping import cached, logged, replaying
-from service.bootstrap.parts import certificates, grpc_settings, image_limits, job_limits, log, observed, queue_limits
+from service.bootstrap.doors import Glass
+from service.bootstrap.parts import job_limits, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
-from service.bootstrap.routing import with_routes
-from service.bootstrap.status import reporter, surveyed
+from service.bootstrap.server import Inside, frame, server
+from service.bootstrap.status import surveyed
 from service.bootstrap.surveying import surveying
-from service.bootstrap.traces import traces
 from service.config import Config
 from service.core.events import Emit
 from service.core.use_cases import ModelCatalog
-from service.dispatch import Dispatcher
 from service.lifecycle import Lifecycle
 from service.queues.redis_cache import RedisCache
 from service.queues.redis_catalog import RedisCatalog
@@ -27,7 +20,6 @@ from service.queues.redis_predictions import RedisPredictions
 from service.queues.redis_routing import RedisRouting
 from service.queues.redis_submissions import RedisSubmissions
 from service.queues.redis_url import Server
-from service.routing.shadow import Shadowing
 from service.routing.table import RoutingTable
 
 #: Seconds between two looks at what workers announce.
@@ -36,80 +28,41 @@ _LOOK_S = 0.5
 
 def build(config: Config) -> Lifecycle:
     """Put it together. Raises `InvalidInput` when the configuration rules it out."""
-    server = redis_server(config)
-    pacing = RedisPacing(server)
-    guarded = guards(config, pacing)
-    metrics, emit = observed(config)
-    tracing = traces(config, "front-end")
-
-    def ready() -> tuple[bool, str]:
-        return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
-
-    queue = RedisSubmissions(server, queue_limits(config), emit)
-    catalog = RedisCatalog(server, emit)
-    records = RedisRouting(server)
+    redis = redis_server(config)
+    pacing = RedisPacing(redis)
+    around = frame(config, "front-end", pacing)
+    emit = around.emit
+    queue = RedisSubmissions(redis, queue_limits(config), emit)
+    catalog = RedisCatalog(redis, emit)
+    records = RedisRouting(redis)
     routes = RoutingTable(records, catalog, emit)
-    answers = _shared_answers(config, server)
-    asking = cached(config, queue, catalog, metrics, emit, shared=answers)
-    shadowing = Shadowing(asking, routes.get, emit)
-    predictions = _predictions(config, server, emit)
-    dispatcher = Dispatcher(routes.resolve, logged(config, shadowing, predictions), image_limits(config), emit)
-    inside = tracing.asking(dispatcher)
-    looked_into = _glass(config, catalog, emit)
-    standard = open_inference(config, inside, catalog, metrics, looked_into, choose=routes.choose)
-    jobs = RedisJobs(server, routes.settle, job_limits(config))
-    grpc = GrpcServer(
-        grpc_settings(config, guarded.tls),
-        inside,
-        catalog,
-        emit,
-        looked_into.grpc if looked_into else None,
-        jobs=JobsServicer(lambda: jobs, emit),
-        standard=OpenInferenceServicer(standard, config.max_stream_in_flight),
-        interceptors=[*tracing.interceptors(), *guarded.interceptors()],
-        choose=routes.choose,
-        routes=routes,
-        predictions=replaying(predictions, catalog, looked_into.keep if looked_into else None),
-    )
-    metrics.watch(queue.depth, grpc.in_flight)
-    metrics.watch_certificates(certificates(config))
-    metrics.watch_settings(catalog.list)
-    http = http_server(
-        config,
-        inside,
-        catalog,
-        guarded=guarded,
-        tracing=tracing,
-        report=reporter(config, "front-end", catalog.list, ready, depth=queue.depth, workers=surveyed(server)),
-        ready=ready,
-        metrics=metrics,
-        glass=looked_into,
-        standard=standard,
-        choose=routes.choose,
-    )
-    return Lifecycle(
-        dispatcher,
-        grpc,
-        http,
-        ready,
-        behind=[
-            *tracing.behind(),
+    answers = _shared_answers(config, redis)
+    predictions = _predictions(config, redis, emit)
+    jobs = RedisJobs(redis, routes.settle, job_limits(config))
+    return server(
+        around,
+        Inside(
             queue,
             catalog,
-            records,
-            jobs,
-            pacing,
-            *([answers] if answers else []),
-            *([predictions] if predictions else []),
-            shadowing,
-            surveying(server, metrics.watch_lines().show),
-        ],
-        follow=with_routes(routes, catalog.follow),
-        prepare=lambda: vet(server),
-        poll_s=min(config.poll_s, _LOOK_S),
-        grace_s=config.grace_s,
-        linger_s=config.linger_s,
-        warn=log.warning,
+            routes,
+            lambda: jobs,
+            _glass(config, catalog, emit),
+            behind=[
+                queue,
+                catalog,
+                records,
+                jobs,
+                pacing,
+                *([answers] if answers else []),
+                *([predictions] if predictions else []),
+                surveying(redis, around.metrics.watch_lines().show),
+            ],
+            poll_s=min(config.poll_s, _LOOK_S),
+            predictions=predictions,
+            answers=answers,
+            workers=surveyed(redis),
+            prepare=lambda: vet(redis),
+        ),
     )
 
 

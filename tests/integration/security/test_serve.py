@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from service.bootstrap.guards import guards
@@ -80,6 +81,16 @@ def test_secrets_are_not_in_the_log_and_the_key_opens_the_door(
 
     assert key not in "".join(serving.log)
     assert keys.digest(key) not in "".join(serving.log)
+
+
+def test_the_expiry_of_certificates_is_told_without_redis_too(serve: Callable[..., Serving], pki: Pki) -> None:
+    """Those of a balancer in front, here."""
+    chain, _ = pki.issue("balancer", "localhost")
+    serving = serve("guide", CERTIFICATES=str(chain))
+
+    told = httpx.get(f"{serving.http}/metrics").text
+
+    assert f'vitrine_certificate_expiry_timestamp_seconds{{file="{chain}"}} ' in told
 
 
 def test_a_command_takes_its_key_from_the_environment(

@@ -65,6 +65,10 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     def ready() -> tuple[bool, str]:
         return (False, work.away) if work.away else catalog.ready()
 
+    async def finish() -> None:
+        await catalog.close()
+        await work.delivered()
+
     watchdog = Watchdog(Patience(config.stuck_factor, config.stuck_s))
     fetcher = uri_fetcher(config)
     work = RedisWork(server, emit, worker=incarnation.name, fetch=fetcher)
@@ -77,11 +81,12 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     emit(WorkerStarted(incarnation.restarts))
     return Working(
         _all(*tracing.behind(), records, fetcher, work),
-        catalog,
         HttpServer(app, *host_and_port(config.http), incarnation.listening),
         prepare=partial(vet, server),
         follow=with_routes(routes, catalog.follow),
         stuck=lambda: work.failed or watchdog.stuck(),
+        finish=finish,
+        lost=work.lost,
         poll_s=config.poll_s,
         grace_s=config.grace_s,
         warn=log.warning,

@@ -25,6 +25,7 @@ class WorkerTimes:
     lease_s: float = 15.0  #: a lease that is not renewed ends
     stall_s: float = 30.0  #: leases are not renewed while nothing has been finished for so long
     keep_answers_s: float = 30.0  #: how long computed answers wait for a Redis that is away
+    leave_s: float = 2.0  #: how long a worker that stops waits for it
     max_deaths: int = 3
 
 

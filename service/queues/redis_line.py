@@ -68,14 +68,32 @@ class Line:
         await self._leave()
 
     async def end(self) -> None:
-        """The lanes have ended: wait until Redis has every outcome, and give back what has none."""
+        """The lanes have ended: wait until Redis has every outcome, and give back what has none.
+
+        A Redis that stays away gets neither: then the leases end by themselves.
+        """
         if self._closing is not None:
             self._closing.cancel()
             await asyncio.wait([self._closing])
         await self._fetcher.close()
+        await self._deliver_rest()
+        await self._leave()
+
+    async def delivered(self) -> None:
+        """Wait until Redis has every outcome, or has been away for too long."""
         if self._completions:
             await asyncio.wait(self._completions)
-        await self._leave()
+
+    async def _deliver_rest(self) -> None:
+        rest = {
+            asyncio.create_task(self.delivered()),
+            asyncio.create_task(self._site.commands.lost(self._site.times.leave_s)),
+        }
+        await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
+        rest |= self._completions
+        for task in rest:
+            task.cancel()
+        await asyncio.wait(rest)
 
     async def _leave(self) -> None:
         await self._supply.stop()
@@ -87,7 +105,7 @@ class Line:
         for stream in keys.streams:
             release = commands.run(scripts.RELEASE, [stream], GROUP, self._post.consumer, 1)
             sweep = commands.run(scripts.DELCONSUMER, [stream, keys.workers], GROUP)
-            await asyncio.wait([release, sweep])
+            await asyncio.gather(release, sweep, return_exceptions=True)  # what Redis does not hear, others reap
 
     # Leasing
 

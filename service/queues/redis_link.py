@@ -81,6 +81,8 @@ class Link:
         self._waiting: deque[_Command] = deque()
         self._filled = asyncio.Event()
         self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._down_s = 0.0  #: since when, on the loop's clock
         self._known = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._broke = "redis: the connection broke"
@@ -90,6 +92,7 @@ class Link:
 
     async def __aenter__(self) -> Self:
         """Start; returns when Redis answers or is known to be away."""
+        self._fell()
         self._task = asyncio.create_task(self._run(), name="redis link")
         self._task.add_done_callback(lambda _: self._gone("redis: the connection is closed"))
         await self._known.wait()
@@ -104,6 +107,16 @@ class Link:
     async def up(self) -> None:
         """Wait until Redis answers."""
         await self._up.wait()
+
+    async def lost(self, after_s: float) -> None:
+        """Wait until Redis has been away for `after_s` seconds on end."""
+        while True:
+            await self._down.wait()
+            try:
+                async with asyncio.timeout_at(self._down_s + after_s):
+                    await self._up.wait()
+            except TimeoutError:
+                return
 
     def send(self, *args: Arg) -> _Future:
         """Send one command with this turn's flush; the future fails with `Away` or `Rejected`."""
@@ -135,7 +148,7 @@ class Link:
             try:
                 await self._converse(connection)
             finally:
-                self._up.clear()
+                self._fell()
                 self._fail(self._waiting, sent=True)
                 await hang_up(connection)
 
@@ -157,6 +170,7 @@ class Link:
     async def _converse(self, connection: AbstractConnection) -> None:
         self.away = ""
         self.connections += 1
+        self._down.clear()
         self._up.set()
         self._known.set()
         self._on_up()
@@ -169,6 +183,11 @@ class Link:
                 task.cancel()
             await asyncio.wait(tasks)
         self._broke = f"redis: {_why(tasks)}"
+
+    def _fell(self) -> None:
+        self._up.clear()
+        self._down.set()
+        self._down_s = asyncio.get_running_loop().time()
 
     def _gone(self, reason: str) -> None:
         self.away = reason

@@ -76,6 +76,15 @@ class RedisWork:
         """Why Redis cannot be reached; empty while it can."""
         return self._site.commands.away
 
+    async def delivered(self) -> None:
+        """Wait until Redis has every outcome."""
+        for line in self._lines.values():
+            await line.delivered()
+
+    async def lost(self) -> None:
+        """Wait until Redis has been away for so long that whoever wants to stop should."""
+        await self._site.commands.lost(self._site.times.leave_s)
+
     @property
     def failed(self) -> str:
         """Why the process must be started again: a line of it takes no more work, by a fault. Empty while none is."""

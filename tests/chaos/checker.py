@@ -23,7 +23,7 @@ class Account:
     failed: dict[str, int]  #: accepted, and told an error by name
     silent: tuple[str, ...]  #: accepted, and never told anything (I1)
     wrong: tuple[str, ...]  #: told what belongs to another picture (I5)
-    duplicated: tuple[str, ...]  #: entries of Redis that were completed more than once (I2)
+    duplicated: tuple[str, ...]  #: entries of Redis that were completed, or callers that were told, twice (I2)
     late: tuple[str, ...]  #: computed although the deadline had passed (I4)
     shed_computed: tuple[str, ...]  #: refused, and computed all the same (I9)
     in_vain: int  #: computations beyond the one that each answer needs (I7)
@@ -43,9 +43,11 @@ def account(asking: Path, working: Sequence[Path]) -> Account:
     """Read the callers' ledger and those of the workers."""
     asked = [each for line in lines(asking, "asked") for each in line["ids"]]
     mine = set(asked)  # a site may have been through other scenarios before
-    told = {each: line["outcome"] for line in lines(asking, "told") for each in line["ids"]}
+    tellings = [(each, line["outcome"]) for line in lines(asking, "told") for each in line["ids"]]
+    told = dict(tellings)
     runs = Counter(each for path in working for line in lines(path, "run") for each in line["ids"] if each in mine)
     effects = Counter(entry for path in working for line in lines(path, "effect") for entry in line["entries"])
+    effects += Counter(each for each, _ in tellings)
     outcomes = Counter(told.values())
     known = {"right", "wrong", "left", *SHED}
     return Account(

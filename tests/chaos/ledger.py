@@ -21,9 +21,9 @@ class Ledger:
         """These are about to be sent."""
         self._write("asked", ids)
 
-    def told(self, id: str, outcome: str, message: str = "") -> None:
-        """A caller was told: "right", "wrong" (another picture's answer), or the name of an error and what it says."""
-        self._write("told", [id], outcome=outcome, message=message)
+    def told(self, ids: Iterable[str], outcome: str, message: str = "") -> None:
+        """Callers were told: "right", "wrong" (another picture's answer), or the name of an error and what it says."""
+        self._write("told", ids, outcome=outcome, message=message)
 
     def close(self) -> None:
         """No more to come."""

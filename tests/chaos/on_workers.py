@@ -71,7 +71,7 @@ async def all_workers_die(site: Site) -> Recovery:
     await site.begun(40)
     for worker in site.workers:
         worker.process.kill()
-    site.workers.append(site.deployment.worker(TEST_COMPUTE_S="0.005"))
+    site.hire()
     await site.ready(site.workers[-1])
     started = time.monotonic()
     await site.told()

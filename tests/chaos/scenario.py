@@ -42,7 +42,7 @@ def scenario(
 
     def enter(run: Run) -> Run:
         name = getattr(run, "__name__", "").replace("_", " ")
-        story = (run.__doc__ or "").strip()
+        story = " ".join((run.__doc__ or "").split())
         ALL[name] = Scenario(name, story, run, plan or Plan(), limit_s, sheds, frozenset(breaks), quick)
         return run
 

@@ -59,6 +59,7 @@ class Site:
 
     deployment: Deployment
     ledger: Ledger
+    plan: Plan
     front_ends: list[Started] = field(default_factory=list)
     workers: list[WorkerStarted] = field(default_factory=list)
     clients: list[AsyncClient] = field(default_factory=list)
@@ -75,6 +76,17 @@ class Site:
         self.ledger.close()
         self.ledger = Ledger(self.deployment.folder / f"{name}.ledger")
         self.tasks = []
+
+    def hire(self) -> None:
+        """Start one more worker."""
+        plan = self.plan
+        takes, lanes, batch = str(plan.takes_s), str(plan.lanes), str(plan.batch)
+        self.workers.append(self.deployment.worker(TEST_COMPUTE_S=takes, LANES=lanes, BATCH=batch))
+
+    @property
+    def living(self) -> list[WorkerStarted]:
+        """Workers whose supervisors live."""
+        return [worker for worker in self.workers if worker.process.poll() is None]
 
     async def ready(self, *started: Started) -> None:
         """Wait until all of them are, for long: how quickly processes start is no matter of this suite."""
@@ -119,13 +131,13 @@ class Site:
                 picture(pixels, padding), model="guide", id=name, options=Options(logits=True), timeout_s=timeout_s
             )
         except ServiceError as error:
-            self.ledger.told(name, type(error).__name__, str(error))
+            self.ledger.told([name], type(error).__name__, str(error))
         except asyncio.CancelledError:
-            self.ledger.told(name, "left")
+            self.ledger.told([name], "left")
             raise
         else:
             right = answer.id == name and answer.logits == convolved(pixels)
-            self.ledger.told(name, "right" if right else "wrong")
+            self.ledger.told([name], "right" if right else "wrong")
 
     async def told(self) -> None:
         """Wait until every caller knows."""
@@ -243,13 +255,10 @@ async def opened(plan: Plan, folder: Path) -> AsyncIterator[Site]:
         environment=plan.server_environment(folder),
     )
     redis.start()
-    site = Site(Deployment(folder, redis, TRAPS, plan.environment(folder)), Ledger(folder / "ledger"))
+    site = Site(Deployment(folder, redis, TRAPS, plan.environment(folder)), Ledger(folder / "ledger"), plan)
     try:
-        takes = str(plan.takes_s)
-        site.workers += [
-            site.deployment.worker(TEST_COMPUTE_S=takes, LANES=str(plan.lanes), BATCH=str(plan.batch))
-            for _ in range(plan.workers)
-        ]
+        for _ in range(plan.workers):
+            site.hire()
         site.front_ends += [site.deployment.front_end() for _ in range(plan.front_ends)]
         await site.ready(*site.workers, *site.front_ends)
         for front_end in site.front_ends:

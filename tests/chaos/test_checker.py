@@ -29,7 +29,7 @@ def found(folder: Path, told: dict[str, str], worked: list[dict[str, Any]]) -> A
     ledger = Ledger(folder / "ledger")
     ledger.asked("abc")
     for name, outcome in told.items():
-        ledger.told(name, outcome)
+        ledger.told([name], outcome)
     ledger.close()
     (folder / "runs").write_text("".join(json.dumps(line) + "\n" for line in worked))
     return account(folder / "ledger", [folder / "runs"])
@@ -69,6 +69,16 @@ def test_what_must_not_happen_is_found(
 ) -> None:
     """One ledger for each invariant, with that one broken."""
     assert fault in judge(QUIET, found(tmp_path, told, worked), 0.1, 1.0)
+
+
+def test_two_answers_to_one_caller_are_found(tmp_path: Path) -> None:
+    """A job's item, say, that has two results."""
+    found(tmp_path, RIGHT, WORK)
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.told(["b"], "right")
+    ledger.close()
+
+    assert account(tmp_path / "ledger", [tmp_path / "runs"]).duplicated == ("b",)
 
 
 def test_a_slow_recovery_is_found(tmp_path: Path) -> None:

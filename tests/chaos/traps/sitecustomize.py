@@ -14,14 +14,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 DEADLY = 254
-#: Where a completion's arguments begin, and how many there are for each entry; see complete.lua.
-_FIRST, _EACH = 3, 5
 #: How long after the last look at its deadline a picture may still go into the engine, on a machine that is busy.
 _HAIR_S = 0.05
 
@@ -59,10 +57,15 @@ def _trap(hold: Path) -> None:
     from service.lane import Lane  # noqa: PLC0415 - in a worker's child only
     from service.queues.redis_link import Link  # noqa: PLC0415
     from service.queues.redis_work import RedisWork  # noqa: PLC0415
-    from service.queues.scripts import COMPLETE  # noqa: PLC0415
+    from service.queues.scripts import COMPLETE, JOB_COMPLETE, Script  # noqa: PLC0415
 
     ledger, takes_s = _Ledger(hold), float(os.environ.get("VITRINE_TEST_COMPUTE_S", "0"))
     lease, infer, run = RedisWork.lease, Lane._infer, Link.run
+    # The entries among a completion's arguments; see complete.lua and job_complete.lua.
+    finishing: Mapping[Script, Callable[[Sequence[Any]], Sequence[bytes]]] = {
+        COMPLETE: lambda args: args[3::5],
+        JOB_COMPLETE: lambda args: args[3 + args[2] :: 6],
+    }
 
     async def leasing(work: RedisWork, *args: Any) -> Any:
         leases = await lease(work, *args)
@@ -84,11 +87,11 @@ def _trap(hold: Path) -> None:
         return infer(lane, pictures, alone=alone)
 
     def running(link: Link, script: Any, keys: Any, *args: Any) -> Any:
-        if script is not COMPLETE:
+        if script not in finishing:
             return run(link, script, keys, *args)
         ledger.die("sent")
         reply = run(link, script, keys, *args)
-        reply.add_done_callback(partial(applied, args[_FIRST::_EACH]))
+        reply.add_done_callback(partial(applied, finishing[script](args)))
         return reply
 
     def applied(entries: Sequence[bytes], reply: Any) -> None:

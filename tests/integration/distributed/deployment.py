@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,12 +128,16 @@ class Deployment:
 
     def front_end(self, **settings: str) -> Started:
         """`vitrine serve --redis`."""
-        return self._start(Started, "serve", {"GRPC": "127.0.0.1:0", "HTTP": "127.0.0.1:0"} | settings)
+        return self._start(Started, ["serve"], {"GRPC": "127.0.0.1:0", "HTTP": "127.0.0.1:0"} | settings)
 
     def worker(self, models: Path = ZOO, model: str = "guide", **settings: str) -> WorkerStarted:
         """`vitrine worker --redis`; returns before it is ready."""
         settings = FIXED | {"MODELS": str(models), "MODEL": model} | settings
-        return self._start(WorkerStarted, "worker", settings)
+        return self._start(WorkerStarted, ["worker"], settings)
+
+    def command(self, *words: str) -> Started:
+        """Any other command of `vitrine`."""
+        return self._start(Started, words, {})
 
     def ready(self, *started: Started) -> None:
         """Wait until all of them are."""
@@ -161,15 +165,15 @@ class Deployment:
             each.process.kill()
             each.process.wait()
 
-    def _start(self, kind: type[Kind], command: str, settings: dict[str, str]) -> Kind:
-        folder = self.folder / f"{command}{len(self.started)}"
+    def _start(self, kind: type[Kind], command: Sequence[str], settings: dict[str, str]) -> Kind:
+        folder = self.folder / f"{command[0]}{len(self.started)}"
         folder.mkdir()
         variables = {"REDIS": self.redis.url, "TEST_HOLD": str(folder / "hold")} | settings
         environment = os.environ | self.environment | {f"VITRINE_{name}": value for name, value in variables.items()}
         environment["PYTHONPATH"] = os.pathsep.join((str(self.traps), str(ROOT)))
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", "service", command], cwd=ROOT, env=environment, stdout=out, stderr=err
+                [sys.executable, "-m", "service", *command], cwd=ROOT, env=environment, stdout=out, stderr=err
             )
         started = kind(process, folder)
         self.started.append(started)

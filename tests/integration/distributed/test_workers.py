@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from service.client import AsyncClient, Options, Retry
-from service.core.errors import ServiceError
+from service.core.errors import NotReady, ServiceError
 from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted, convolved, png, until
 from tests.integration.distributed.traps.sitecustomize import DEADLY
 
@@ -130,6 +130,26 @@ async def test_grace_has_an_end(deployment: Deployment) -> None:
     assert await asked == [convolved(pixels) for pixels in different(12)]
     release(slow)
     await stopping
+
+
+@pytest.mark.parametrize("holds", [0, 8])
+async def test_a_worker_does_not_wait_for_a_redis_that_is_gone(deployment: Deployment, holds: int) -> None:
+    """It can give nothing back: whether it holds work or not, it ends long before its grace does, and says why."""
+    worker, front_end = deployment.worker(GRACE_S="60"), deployment.front_end()
+    await wait(worker, front_end, deployment=deployment)
+    worker.hold.touch()
+    asked = ask(front_end, different(holds))
+    if holds:
+        await asyncio.to_thread(deployment.busy, holds)
+    deployment.redis.kill()
+    stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
+    release(worker)
+    started = time.monotonic()
+
+    assert await stopping == 0
+    assert time.monotonic() - started < 20
+    assert "the queue is away: what is leased is given back when its leases end" in worker.log
+    assert all(isinstance(told, NotReady) for told in await asked)
 
 
 async def test_no_child_outlives_its_supervisor(deployment: Deployment) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 
-from service.client import Client, Retry
 from service.client.introspection import Evidence, evidence_of
-from service.commands.models import PIPE_WIDTH
+from service.commands import asking, terminal
 from service.commands.progress import BAR, bar
 from service.core.attribution import AttributionEvent, AttributionHeader, AttributionProgress, AttributionRequest
 from service.core.errors import InvalidInput
@@ -30,10 +27,10 @@ def run(server: str, request: AttributionRequest, out: Path, timeout_s: float) -
     if out.suffix not in FORMATS:
         raise InvalidInput("out", f"a file that ends in {' or '.join(FORMATS)}", out)
     painted = replace(request, overlay=Overlay()) if out.suffix == ".png" else request
-    with Client(server, retry=Retry(budget_s=0)) as client:
+    with asking.client(server) as client:
         found = evidence_of(list(_watched(client.attribution(painted, timeout_s=timeout_s))))
     _write(found, out)
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = terminal.page()
     for part in told(found):
         console.print(part)
     console.print(f"written: {out}")
@@ -62,8 +59,7 @@ def _question(header: AttributionHeader) -> str:
 
 
 def _check(found: Faithfulness) -> Table:
-    table = Table("", "insertion", "deletion", title="area under the class's score", title_justify="left",
-                  box=SIMPLE_HEAD, pad_edge=False)  # fmt: skip
+    table = terminal.table("", "insertion", "deletion", title="area under the class's score")
     table.add_row("this map", f"{found.map.insertion_area:.3f}", f"{found.map.deletion_area:.3f}")
     insertion = [each.insertion_area for each in found.controls]
     deletion = [each.deletion_area for each in found.controls]
@@ -87,7 +83,7 @@ def _write(found: Evidence, out: Path) -> None:
 
 def _watched(events: Iterator[AttributionEvent]) -> Iterator[AttributionEvent]:
     """The events, with a bar of the runs on a terminal."""
-    with bar(Console(stderr=True)) as shown:
+    with bar(terminal.notes()) as shown:
         for event in events:
             match event:
                 case AttributionHeader(runs=runs):

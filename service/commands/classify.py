@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
 from rich.progress import Progress
 
-from service.client import AsyncClient, Result, Retry
+from service.client import AsyncClient, Result
+from service.commands import asking, terminal
 from service.commands.inputs import STDIN, count, each
 from service.commands.progress import BAR, bar
 from service.commands.writers import Format, Write, writer
@@ -62,9 +62,9 @@ def accept_any_name() -> None:
 
 
 async def _run(job: Job, paths: Sequence[str]) -> int:
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console = terminal.notes()
     # Asked once, without patience: a person who mistyped an address wants to hear of it at once.
-    async with AsyncClient(job.server, timeout_s=job.timeout_s, retry=Retry(budget_s=0)) as client:
+    async with AsyncClient(job.server, timeout_s=job.timeout_s, retry=asking.AT_ONCE) as client:
         await _ready(client, job)
         if job.label:
             (await client.routing(job.model)).routing.version(job.model, job.label)

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from service.bootstrap.checkup import DoctorConfig, Finding, examine
+from service.commands import terminal
 from service.commands.options import Flag, command, given
 from service.config import parse_as
 
@@ -27,7 +27,7 @@ def doctor(config: Path | None, **flags: Flag) -> None:
 
 async def _examine(settings: DoctorConfig) -> bool:
     """Print each finding as it is made; whether one of them is an error."""
-    console, failed = Console(highlight=False, soft_wrap=True), False
+    console, failed = terminal.lines(), False
     async for finding in examine(settings):
         failed |= finding.level == "error"
         console.print(_line(finding))

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from service.client import Client, Retry
 from service.client.examination import Comparison, Diagnosis, comparison_of, diagnosis_of
-from service.commands import facts
-from service.commands.models import PIPE_WIDTH
+from service.commands import asking, facts, terminal
 from service.commands.progress import BAR, bar
 from service.core.comparison import LayerDifference
 from service.core.diagnostics import (
@@ -39,34 +34,26 @@ _BAR_WIDTH = 20
 
 def diagnose(server: str, request: DiagnoseRequest, timeout_s: float) -> None:
     """Ask, and print a table of the layers. Raises `ServiceError`."""
-    with Client(server, retry=Retry(budget_s=0)) as client:
+    with asking.client(server) as client:
         found = diagnosis_of(list(_watched(client.diagnosis(request, timeout_s=timeout_s))))
-    console = _console()
-    console.print(health_table(found))
-    for line in verdict(found):
-        console.print(line)
+    _show(health_table(found), *verdict(found))
 
 
 def compare(server: str, request: CompareRequest, timeout_s: float) -> None:
     """Ask, and print a table of the differences. Raises `ServiceError`."""
-    with Client(server, retry=Retry(budget_s=0)) as client:
+    with asking.client(server) as client:
         found = comparison_of(list(_watched(client.comparison(request, timeout_s=timeout_s))))
-    console = _console()
-    console.print(difference_table(found))
-    for line in conclusion(found):
-        console.print(line)
+    _show(difference_table(found), *conclusion(found))
 
 
 def profile(server: str, request: ProfileRequest, timeout_s: float) -> None:
     """Ask, and print a table of the kernels. Raises `ServiceError`."""
-    with Client(server, retry=Retry(budget_s=0)) as client:
+    with asking.client(server) as client:
         found = client.profile(
             request.model, version=request.version, batch=request.batch, runs=request.runs, timeout_s=timeout_s
         )
-    console = _console()
-    console.print(latency_table(found))
-    if found.note:
-        console.print(f"{found.note}; a whole batch takes {found.served_us:.0f} us as served")
+    served = f"a whole batch takes {found.served_us:.0f} us as served"
+    _show(latency_table(found), *([f"{found.note}; {served}"] if found.note else []))
 
 
 def pictures(paths: Iterable[Path]) -> tuple[Picture, ...]:
@@ -78,10 +65,9 @@ def health_table(found: Diagnosis) -> Table:
     """One row a layer: numbers, and what is wrong."""
     header = found.header
     source = "stored samples" if header.are_samples else "pictures"
-    table = Table(
+    table = terminal.table(
         "layer", "class", "output", "mean", "std", "min", "max", "zeros", "at limit", "drift (KS)", "findings",
-        title=f"{_name(header.model)} on {header.images} {source}", title_justify="left",
-        box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
+        title=f"{_name(header.model)} on {header.images} {source}"
     )  # fmt: skip
     for column in table.columns[3:10]:
         column.justify = "right"
@@ -115,10 +101,9 @@ def verdict(found: Diagnosis) -> Iterator[str]:
 def difference_table(found: Comparison) -> Table:
     """One row a layer."""
     header = found.header
-    table = Table(
+    table = terminal.table(
         "layer", "output", "SQNR dB", "lost dB", "max abs", "relative", "cosine", "CKA", "worst channels (dB)", "",
-        title=f"{_name(header.first)} against {_name(header.other)} on {header.images} pictures", title_justify="left",
-        box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
+        title=f"{_name(header.first)} against {_name(header.other)} on {header.images} pictures"
     )  # fmt: skip
     for column in table.columns[2:8]:
         column.justify = "right"
@@ -150,13 +135,12 @@ def conclusion(found: Comparison) -> Iterator[str]:
 def latency_table(found: LatencyProfile) -> Table:
     """One row a kernel: its layers, its time, its share as a bar."""
     kernels_us = sum(group.kernel.mean_us for group in found.groups)
-    table = Table(
+    table = terminal.table(
         "layers", "kernel", "us", "share", "",
         title=(
             f"{_name(found.model)} on {found.measured.label}, batch {found.batch}, {found.runs} runs: "
             f"{found.run_us:.0f} us a batch"
-        ),
-        title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
+        )
     )  # fmt: skip
     table.columns[2].justify = table.columns[3].justify = "right"
     longest = max((group.kernel.mean_us for group in found.groups), default=1.0)
@@ -170,18 +154,20 @@ def latency_table(found: LatencyProfile) -> Table:
     return table
 
 
+def _show(table: Table, *sentences: str) -> None:
+    page = terminal.page()
+    for part in (table, *sentences):
+        page.print(part)
+
+
 def _watched(events: Iterator[Event]) -> Iterator[Event]:
     """The events but for those that only move the bar."""
-    with bar(Console(stderr=True)) as shown:
+    with bar(terminal.notes()) as shown:
         for event in events:
             if isinstance(event, Progress):
                 shown.update(BAR, completed=event.done, total=event.total)
             else:
                 yield event
-
-
-def _console() -> Console:
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def _name(model: Examinee) -> str:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 
-from service.client import Client, Retry
-from service.commands import facts
-from service.commands.models import PIPE_WIDTH
+from service.commands import asking, facts, terminal
 from service.core import units
 from service.core.errors import InvalidInput
 from service.core.introspection import Picture, UnitAnswer
@@ -37,10 +33,10 @@ class Job:
 
 def run(job: Job) -> None:
     """Ask and print. Raises `ServiceError`, or `OSError` for the picture."""
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = terminal.page()
     places = [_place(text) for text in job.places]
     picture = Picture(job.image.read_bytes())
-    with Client(job.server, retry=Retry(budget_s=0)) as client:
+    with asking.client(job.server) as client:
         for place in places:
             answer = client.explain(job.layer, place, picture, model=job.model, version=job.version)
             for part in written(answer, job.top):
@@ -111,7 +107,7 @@ def _conv(unit: units.ConvUnit, top: int) -> list[RenderableType]:
 
 def _patch(patch: units.Patch) -> RenderableType:
     """Value x weight = product, in the places of the window; what lies in the padding is marked."""
-    table = Table(box=SIMPLE_HEAD, show_header=False, title=f"input channel {patch.channel}", title_justify="left")
+    table = terminal.table(header=False, title=f"input channel {patch.channel}")
     for row in range(patch.values.shape[0]):
         table.add_row(*(_product(patch, row, column) for column in range(patch.values.shape[1])))
     return table
@@ -138,7 +134,7 @@ def _dense(unit: units.DenseUnit, top: int) -> Table:
 
 def _pool(unit: units.PoolUnit) -> list[RenderableType]:
     names = {"max": "the largest of", "average": f"the sum, divided by {_n(unit.divisor)}, of", "sum": "the sum of"}
-    table = Table(box=SIMPLE_HEAD, show_header=False)
+    table = terminal.table(header=False)
     for row, values in enumerate(unit.values):
         table.add_row(*(_pooled(unit, row, column, value) for column, value in enumerate(values)))
     return [names[unit.kind], table]
@@ -165,7 +161,7 @@ def _softmax(unit: units.SoftmaxUnit, top: int) -> Table:
 
 
 def _table(*columns: str, title: str) -> Table:
-    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = terminal.table(*columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     return table

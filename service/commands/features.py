@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from rich.console import Console
 
-from service.client import AsyncClient, LayerMaps, Retry
-from service.commands import facts
+from service.client import AsyncClient, LayerMaps
+from service.commands import asking, facts, terminal
 from service.commands.progress import BAR, bar
 from service.commands.report import Report, Section, safe_name, write
 from service.commands.sheets import number, sheet
@@ -51,7 +51,7 @@ def run(job: Job) -> None:
 
 
 async def _run(job: Job) -> None:
-    console, errors = Console(highlight=False, markup=False, soft_wrap=True), Console(stderr=True, markup=False)
+    console, errors = terminal.lines(), terminal.notes()
     picture = job.image.read_bytes()
     sections: list[tuple[LayerMaps, Section]] = []
 
@@ -63,7 +63,7 @@ async def _run(job: Job) -> None:
         else:
             sections.append((maps, _section(maps, whole[maps.id])))
 
-    async with AsyncClient(job.server, timeout_s=job.timeout_s, retry=Retry(budget_s=0)) as client:
+    async with AsyncClient(job.server, timeout_s=job.timeout_s, retry=asking.AT_ONCE) as client:
         # Of whole layers: beside the maps, statistics would be those of the channels that are shown.
         whole = await _statistics(client, job, picture)
         header, end = await _ask(client, job, picture, errors, take)

@@ -11,17 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from service.client import AsyncClient, Result, Retry
+from service.client import AsyncClient, Result
 from service.client.jobs import Source
+from service.commands import asking, terminal
 from service.commands.classify import accept_any_name
 from service.commands.inputs import EXTENSIONS, pictures
 from service.commands.job_results import Sink, sink
-from service.commands.models import PIPE_WIDTH
 from service.commands.progress import BAR, bar
 from service.core.errors import InvalidInput
 from service.core.jobs import ItemResult, Job, JobState, Order
@@ -49,7 +48,7 @@ def submit(submission: Submission, paths: Sequence[str]) -> int:
     """
     accept_any_name()
     results = sink(submission.out) if submission.out else None
-    console = _console()
+    console = terminal.notes()
     known = [submission.resume]
 
     def opened(job: Job) -> None:
@@ -190,7 +189,7 @@ def watch(server: str, id: str) -> int:
     """Show how a job goes on until it has ended; returns how many of its items failed."""
 
     async def run(client: AsyncClient) -> Job:
-        console = _console()
+        console = terminal.notes()
         with bar(console) as progress:
             job = await _watch(client, id, None, progress)
         console.print(_summary(job))
@@ -223,7 +222,7 @@ def cancel(server: str, id: str) -> None:
     async def run(client: AsyncClient) -> Job:
         return await client.jobs.cancel(id)
 
-    _console().print(_summary(_with_client(server, run)))
+    terminal.notes().print(_summary(_with_client(server, run)))
 
 
 def show(server: str, id: str) -> None:
@@ -250,7 +249,7 @@ def show(server: str, id: str) -> None:
         ("from", "\n".join(job.sources)),
     ):
         table.add_row(name, value)
-    _page().print(table)
+    terminal.page().print(table)
 
 
 def overview(server: str) -> None:
@@ -259,13 +258,13 @@ def overview(server: str) -> None:
     async def run(client: AsyncClient) -> list[Job]:
         return [job async for job in client.jobs.list()]
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = terminal.table()
     for column in ("job", "model", "state", "finished", "failed", "opened"):
         table.add_column(column, no_wrap=True)
     for job in _with_client(server, run):
         finished = f"{job.finished}/{job.items}"
         table.add_row(job.id, str(job.model), job.state.value, finished, str(job.failed or ""), _time(job.created_ms))
-    _page().print(table)
+    terminal.page().print(table)
 
 
 def as_result(result: ItemResult) -> Result:
@@ -277,7 +276,7 @@ def as_result(result: ItemResult) -> Result:
 
 def _with_client(server: str, run: Callable[[AsyncClient], Coroutine[Any, Any, Returned]]) -> Returned:
     async def go() -> Returned:
-        async with AsyncClient(server, retry=Retry(budget_s=0)) as client:
+        async with AsyncClient(server, retry=asking.AT_ONCE) as client:
             return await run(client)
 
     return asyncio.run(go())
@@ -293,12 +292,3 @@ def _summary(job: Job) -> str:
 
 def _time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if ms else ""
-
-
-def _console() -> Console:
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-
-
-def _page() -> Console:
-    """For tables. Rich assumes 80 columns where there is no terminal; a pipe has room for all."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from service.commands import terminal
 from service.core.access import scopes
 from service.core.errors import InvalidInput
 from service.security import keys
@@ -17,13 +17,13 @@ def new(name: str, wanted: Sequence[str], limits: Mapping[str, float], file: Pat
     """Make a key; its hash is appended to `file`, or printed. Raises `InvalidInput`, and then nothing is written."""
     key, entry = keys.new(name, sorted(scopes(wanted)), limits)
     typer.echo(key)
-    hints = Console(stderr=True, highlight=False, soft_wrap=True)
+    hints = terminal.notes()
     if file is None:
         hints.print("The key is shown this once. For the server's file of keys:", style="dim")
-        hints.print(entry, markup=False, end="")
+        hints.print(entry, end="")
     else:
         _append(file, entry)
-        hints.print(f"The key is shown this once; its hash is in {file}.", style="dim", markup=False)
+        hints.print(f"The key is shown this once; its hash is in {file}.", style="dim")
 
 
 def _append(file: Path, entry: str) -> None:

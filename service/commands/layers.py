@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from service.client import Client, Retry, Selector
-from service.commands import facts
-from service.commands.models import PIPE_WIDTH
+from service.client import Selector
+from service.commands import asking, facts, terminal
 from service.core.introspection import Listing
 from service.core.layers import LayerInfo
 
 
 def show(server: str, model: str, version: int, patterns: Sequence[str]) -> None:
     """Print the chosen layers of a model, by default every module call."""
-    with Client(server, retry=Retry(budget_s=0)) as client:
+    with asking.client(server) as client:
         listing = client.layers(model, Selector(tuple(patterns)), version=version)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = terminal.page()
     console.print(_table(listing))
     if not listing.names_modules:
         console.print("The file tells no PyTorch modules: layers are named after its ONNX nodes.")
 
 
 def _table(listing: Listing) -> Table:
-    table = Table(
+    table = terminal.table(
         "layer", "class", "output", "window", "field", "parameters", "MACs", "served within",
-        title=f"{listing.key}  {listing.digest[:12]}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
-        collapse_padding=True,
+        title=f"{listing.key}  {listing.digest[:12]}"
     )  # fmt: skip
     for column in table.columns[4:7]:
         column.justify = "right"

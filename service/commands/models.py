@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from service.client import Client, ModelInfo, Retry
+from service.client import ModelInfo
+from service.commands import asking, terminal
 from service.core.tuning import Tuning
-
-PIPE_WIDTH = 200
 
 
 def show(server: str, *, tuning: bool) -> None:
     """Print the models of a server, and with `tuning` what was measured for each."""
-    with Client(server, retry=Retry(budget_s=0)) as client:
+    with asking.client(server) as client:
         infos = client.models()
-    # Rich assumes 80 columns where there is no terminal; a pipe has room for all.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = terminal.page()
     console.print(_overview(infos))
     for info in infos if tuning else ():
         if info.tuning:
@@ -28,18 +23,7 @@ def show(server: str, *, tuning: bool) -> None:
 
 
 def _overview(infos: Iterable[ModelInfo]) -> Table:
-    table = Table(
-        "model",
-        "state",
-        "input",
-        "labels",
-        "load s",
-        "digest",
-        "runs on",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = terminal.table("model", "state", "input", "labels", "load s", "digest", "runs on")
     for info in infos:
         table.add_row(
             f"{info.name}:{info.version}{' (latest)' if info.latest else ''}",
@@ -65,9 +49,9 @@ MARKS = {(True, False): "*", (True, True): "*", (False, True): "alone"}
 def _measurements(title: str, tuning: Tuning) -> Table:
     """Fastest first; what is used is marked, the others say what ruled them out."""
     source = "from the cache" if tuning.cached else "measured at load"
-    table = Table(
+    table = terminal.table(
         "", "runs on", "lanes", "threads", "batch", "images/s", "p50 ms", "logit diff", "top-1", "ruled out",
-        title=f"{title}, {source}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
+        title=f"{title}, {source}"
     )  # fmt: skip
     for row in sorted(tuning.measurements, key=lambda row: -row.images_per_second):
         setting = row.setting

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
 from service.bootstrap.operations import inspector, retry
+from service.commands import terminal
 from service.config import Config, parse
 from service.core.messages import Priority
 from service.queues.redis_inspector import RedisInspector
@@ -24,7 +23,6 @@ from service.queues.survey import DeadLetter, LineSurvey
 
 Form = Literal["table", "json"]
 Seen = TypeVar("Seen")
-_PIPE_WIDTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def show_letters(place: Place, form: Form) -> None:
     if form == "json":
         print(json.dumps([_letter(letter) for letter in letters]))  # noqa: T201 - what the command is for
     else:
-        _console().print(_letters(letters))
+        terminal.page().print(_letters(letters))
 
 
 def show_letter(place: Place, entry: str, image: Path | None) -> None:
@@ -72,7 +70,7 @@ def retry_letter(place: Place, entry: str) -> None:
         letter = await asked.letter(entry)
         answer = await retry(place.config(), letter)
         best = answer.predictions[0]
-        _console().print(f"answered: {best.label} ({best.score:.2%})", markup=False)
+        terminal.page().print(f"answered: {best.label} ({best.score:.2%})", markup=False)
         await asked.drop(letter)
 
     _asked(place, ask)
@@ -101,7 +99,7 @@ async def _watch(place: Place, form: Form, interval_s: float) -> None:
             while True:
                 _print(await asked.survey(), form)
                 await asyncio.sleep(interval_s)
-        with Live(_tables(await asked.survey()), console=_console(), auto_refresh=False) as live:
+        with Live(_tables(await asked.survey()), console=terminal.page(), auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(interval_s)
                 live.update(_tables(await asked.survey()), refresh=True)
@@ -111,12 +109,7 @@ def _print(lines: Sequence[LineSurvey], form: Form) -> None:
     if form == "json":
         print(json.dumps([_line(line) for line in lines]), flush=True)  # noqa: T201 - what the command is for
     else:
-        _console().print(_tables(lines))
-
-
-def _console() -> Console:
-    # Rich assumes 80 columns where there is no terminal; a pipe has room for all.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+        terminal.page().print(_tables(lines))
 
 
 def _tables(lines: Sequence[LineSurvey]) -> Group:
@@ -125,7 +118,9 @@ def _tables(lines: Sequence[LineSurvey]) -> Group:
 
 def _queues(lines: Sequence[LineSurvey]) -> Table:
     priorities = [priority.name.lower() for priority in Priority]
-    table = _table("model", *priorities, "leased", "oldest s", "MB", "ms each", "wait s", "lanes", "workers", "dead")
+    table = terminal.table(
+        "model", *priorities, "leased", "oldest s", "MB", "ms each", "wait s", "lanes", "workers", "dead"
+    )
     for line in lines:
         table.add_row(
             str(line.model),
@@ -143,7 +138,7 @@ def _queues(lines: Sequence[LineSurvey]) -> Table:
 
 
 def _workers(lines: Sequence[LineSurvey]) -> Table:
-    table = _table("worker", "model", "lanes", "leases")
+    table = terminal.table("worker", "model", "lanes", "leases")
     for line in lines:
         for post in line.workers:
             table.add_row(post.worker, str(line.model), str(post.lanes or "gone"), str(post.leases))
@@ -151,17 +146,13 @@ def _workers(lines: Sequence[LineSurvey]) -> Table:
 
 
 def _letters(letters: Sequence[DeadLetter]) -> Table:
-    table = _table("letter", "model", "request", "died", "deaths", "bytes", "kept", "reason")
+    table = terminal.table("letter", "model", "request", "died", "deaths", "bytes", "kept", "reason")
     for letter in letters:
         row = _letter(letter)
         table.add_row(
             *(str(row[name]) for name in ("letter", "model", "id", "died", "deaths", "bytes", "kept_bytes", "reason"))
         )
     return table
-
-
-def _table(*columns: str) -> Table:
-    return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _line(line: LineSurvey) -> dict[str, object]:

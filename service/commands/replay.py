@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from service.client import Client, FeatureMaps, LoggedPrediction, Picture, Prediction, Retry
-from service.commands import facts
+from service.client import FeatureMaps, LoggedPrediction, Picture, Prediction
+from service.commands import asking, facts, terminal
 from service.commands.report import safe_name, write
 
 
@@ -22,8 +20,8 @@ def run(server: str, id: str, layers: Sequence[str], out: Path | None) -> bool:
 
     False when it cannot be replayed: the reason is printed.
     """
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    with Client(server, retry=Retry(budget_s=0)) as client:
+    console = terminal.lines()
+    with asking.client(server) as client:
         logged = client.prediction(id)
         console.print(_then(logged))
         if logged.obstacle or logged.answer is None:
@@ -58,7 +56,7 @@ def _apart(then: Sequence[Prediction], now: Sequence[Prediction]) -> str:
 
 
 def _table(maps: FeatureMaps) -> Table:
-    table = Table("layer", "output", "min", "mean", "max", "zeros", box=SIMPLE_HEAD, pad_edge=False)
+    table = terminal.table("layer", "output", "min", "mean", "max", "zeros")
     for layer, values in maps.items():
         numbers = (f"{number:.4g}" for number in (values.min(), values.mean(), values.max()))
         table.add_row(layer, " x ".join(map(str, values.shape)), *numbers, f"{np.mean(values == 0):.1%}")

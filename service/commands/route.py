@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
-from service.client import Client, Retry, RoutingInfo
+from service.client import RoutingInfo
+from service.commands import asking, terminal
 from service.core.errors import InvalidInput
 from service.core.routing import Routing, Shadow
 
 
 def show(server: str, model: str) -> None:
     """Print the routing in force."""
-    with _client(server) as client:
+    with asking.client(server) as client:
         _print(client.routing(model))
 
 
@@ -32,7 +29,7 @@ def change(
 
     Raises `NoSuchModel` for a label to be `removed` that is not there.
     """
-    with _client(server) as client:
+    with asking.client(server) as client:
         current = client.routing(model)
         before = current.routing
         for label in removed:
@@ -48,18 +45,14 @@ def change(
 
 def clear(server: str, model: str) -> None:
     """Let callers get the latest version again."""
-    with _client(server) as client:
+    with asking.client(server) as client:
         _print(client.set_routing(model, Routing()))
 
 
 def roll_back(server: str, model: str) -> None:
     """Put the routing before in force again."""
-    with _client(server) as client:
+    with asking.client(server) as client:
         _print(client.roll_back_routing(model))
-
-
-def _client(server: str) -> Client:
-    return Client(server, retry=Retry(budget_s=0))
 
 
 def _shadow(text: str) -> Shadow | None:
@@ -80,9 +73,9 @@ def _number(field: str, text: str) -> float:
 
 
 def _print(info: RoutingInfo) -> None:
-    console, routing = Console(highlight=False), info.routing
+    console, routing = terminal.page(), info.routing
     total = sum(routing.split.values())
-    table = Table("label", "version", "share", "shadow", box=SIMPLE_HEAD, pad_edge=False)
+    table = terminal.table("label", "version", "share", "shadow")
     for label, version in sorted(routing.labels.items()):
         share = f"{routing.split.get(label, 0) / total:.1%}" if total else ""
         copies = f"{routing.shadow.share:.1%}" if routing.shadow and routing.shadow.label == label else ""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rich.console import Console
-
 from service.bootstrap import build_server
+from service.commands import terminal
 from service.commands.options import Flag, command, given, new_loop
 from service.config import Config, parse
 from service.lifecycle import Ports
@@ -33,11 +32,10 @@ def announce(settings: Config, ports: Ports) -> None:
     grpc_host, http_host = settings.grpc.rpartition(":")[0], settings.http.rpartition(":")[0]
     server = f"{grpc_host}:{ports.grpc}"
     scheme = "https" if settings.tls_cert else "http"
-    Console(highlight=False, soft_wrap=True).print(
+    terminal.lines().print(
         f"gRPC  {server}\nHTTP  {scheme}://{http_host}:{ports.http}  (/healthz /readyz /metrics)\n\n"
         f"  vitrine models --server {server}\n"
-        f"  vitrine classify --server {server} --model NAME PATH",
-        markup=False,
+        f"  vitrine classify --server {server} --model NAME PATH"
     )
 
 

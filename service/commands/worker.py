@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from service.bootstrap.supervisor import build_supervisor
+from service.commands import terminal
 from service.commands.options import Flag, command, given, new_loop
 from service.config import WorkerConfig, host_and_port, parse_as
 from service.telemetry import logs
@@ -52,9 +52,7 @@ def work(config: Path | None, **flags: Flag) -> None:
     supervisor = build_supervisor(settings, spawn)
     with listen(host, port) as listening, asyncio.Runner(loop_factory=new_loop) as runner:
         address = f"{settings.http.rpartition(':')[0]}:{listening.getsockname()[1]}"
-        Console(highlight=False, soft_wrap=True).print(
-            f"HTTP  http://{address}  (/healthz /readyz /metrics)", markup=False
-        )
+        terminal.lines().print(f"HTTP  http://{address}  (/healthz /readyz /metrics)")
         code = runner.run(supervisor.run())
     raise typer.Exit(code)
 

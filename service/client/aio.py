@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from functools import cached_property
 
-from service.client.caller import MAX_MESSAGE_BYTES
-from service.client.credentials import Credentials
 from service.client.each import each
 from service.client.examination import AsyncExamination
 from service.client.jobs import AsyncJobs
-from service.client.retry import Retry
 from service.client.values import (
     Image,
     LoggedPrediction,
@@ -47,23 +45,26 @@ class AsyncClient(AsyncExamination):
     raised, `TooLate`, `NotReady` when it cannot be reached, or `ClientError`.
     """
 
-    def __init__(
-        self,
-        server: str = "127.0.0.1:50051",
-        *,
-        timeout_s: float = 30.0,
-        retry: Retry | None = None,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        credentials: Credentials | None = None,
-    ) -> None:
-        super().__init__(
-            server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes, credentials=credentials
-        )
-        self._classifier = ClassifierStub(self._channel)
-        self._models = ModelsStub(self._channel)
-        self._predictions = PredictionsStub(self._channel)
-        self.jobs = AsyncJobs(self._channel, self._call, self._stream)
-        self._feeders: set[asyncio.Task[None]] = set()
+    @cached_property
+    def _classifier(self) -> ClassifierStub:
+        return ClassifierStub(self._channel)
+
+    @cached_property
+    def _models(self) -> ModelsStub:
+        return ModelsStub(self._channel)
+
+    @cached_property
+    def _predictions(self) -> PredictionsStub:
+        return PredictionsStub(self._channel)
+
+    @cached_property
+    def jobs(self) -> AsyncJobs:
+        """Durable jobs of this server."""
+        return AsyncJobs(self._channel, self._call, self._stream)
+
+    @cached_property
+    def _feeders(self) -> set[asyncio.Task[None]]:
+        return set()
 
     async def close(self) -> None:
         """Close the connection; calls in flight are cancelled, also those of a `classify_many` left half-way."""

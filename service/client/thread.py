@@ -1,44 +1,53 @@
-"""What every part of the blocking client stands on: an `AsyncClient` on a thread of its own."""
+"""What the blocking client stands on: an `AsyncClient` on a thread of its own, and methods that wait for its own."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from service.client.aio import AsyncClient
-from service.client.caller import MAX_MESSAGE_BYTES
-from service.client.credentials import Credentials
-from service.client.retry import Retry
 
+Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
 Item = TypeVar("Item")
+
+
+def _made_like(
+    make: Callable[Arguments, AsyncClient],
+) -> Callable[
+    [Callable[[Threaded, Callable[[], AsyncClient]], None]], Callable[Concatenate[Threaded, Arguments], None]
+]:
+    """For a constructor that takes the arguments of `make`, and is given what makes a client of them."""
+
+    def decorated(
+        start: Callable[[Threaded, Callable[[], AsyncClient]], None],
+    ) -> Callable[Concatenate[Threaded, Arguments], None]:
+        @functools.wraps(AsyncClient.__init__)
+        def constructor(self: Threaded, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+            start(self, functools.partial(make, *args, **kwargs))
+
+        return constructor
+
+    return decorated
 
 
 class Threaded:
     """Runs the calls of an `AsyncClient`; may be shared by threads."""
 
-    def __init__(
-        self,
-        server: str = "127.0.0.1:50051",
-        *,
-        timeout_s: float = 30.0,
-        retry: Retry | None = None,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        credentials: Credentials | None = None,
-    ) -> None:
+    @_made_like(AsyncClient)
+    def __init__(self, connect: Callable[[], AsyncClient]) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vitrine client", daemon=True)
         self._thread.start()
 
-        async def connect() -> AsyncClient:
-            return AsyncClient(
-                server, timeout_s=timeout_s, retry=retry, max_message_bytes=max_message_bytes, credentials=credentials
-            )
+        async def connected() -> AsyncClient:
+            return connect()
 
-        self._client = self._run(connect())
+        self._client = self._run(connected())
 
     def __enter__(self) -> Self:
         return self
@@ -73,3 +82,27 @@ class Threaded:
                 yield item
         finally:
             self._run(items.aclose())
+
+
+def blocking(
+    method: Callable[Concatenate[AsyncClient, Arguments], Coroutine[Any, Any, Returned]],
+) -> Callable[Concatenate[Threaded, Arguments], Returned]:
+    """The method of the same arguments that waits for what `method` returns."""
+
+    @functools.wraps(method)
+    def call(self: Threaded, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
+        return self._run(method(self._client, *args, **kwargs))
+
+    return call
+
+
+def iterating(
+    method: Callable[Concatenate[AsyncClient, Arguments], AsyncGenerator[Item, None]],
+) -> Callable[Concatenate[Threaded, Arguments], Iterator[Item]]:
+    """The method of the same arguments that waits for each item of `method`."""
+
+    @functools.wraps(method)
+    def call(self: Threaded, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[Item]:
+        return self._each(method(self._client, *args, **kwargs))
+
+    return call

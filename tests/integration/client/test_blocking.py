@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import threading
@@ -10,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from service.client import Client, Image
+from service.client import AsyncClient, Client, Image
+from service.client.examination import AsyncExamination
+from service.client.introspection import AsyncIntrospection
 from service.core.errors import BadImage
 from tests.fake_server import Running
+
+
+def parameters(client: type, method: str) -> list[tuple[str, object]]:
+    """Names and defaults."""
+    return [(each.name, each.default) for each in inspect.signature(getattr(client, method)).parameters.values()]
 
 
 @pytest.fixture
@@ -80,6 +88,15 @@ def test_models_are_told_loaded_and_unloaded(client: Client) -> None:
     assert states == {"digits": "available", "fashion": "failed"}
     assert client.load("digits").state == "ready"
     assert client.model("digits").version == 3
+
+
+def test_both_clients_take_the_same_arguments() -> None:
+    """Of their constructors, and of every method but those of `jobs`."""
+    methods = {name for name in vars(AsyncClient) | vars(AsyncIntrospection) | vars(AsyncExamination) if name[0] != "_"}
+    shared = methods - {"jobs"} | {"__init__"}
+
+    assert [name for name in shared if not hasattr(Client, name)] == []
+    assert [name for name in shared if parameters(Client, name) != parameters(AsyncClient, name)] == []
 
 
 def test_closing_twice_is_fine(server: Running) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from service.core.errors import InvalidInput
 
-Stamp = tuple[tuple[int, int], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
@@ -28,10 +26,9 @@ class TlsFiles:
     key: Path
     clients: Path | None = None
 
-    def stamp(self) -> Stamp:
-        """Changes when a file does; raises `OSError`."""
-        found = (path.stat() for path in (self.chain, self.key, self.clients) if path)
-        return tuple((each.st_mtime_ns, each.st_ino) for each in found)
+    def paths(self) -> list[Path]:
+        """All of them."""
+        return [path for path in (self.chain, self.key, self.clients) if path]
 
     def read(self) -> Certificates:
         """The certificates; raises `InvalidInput` when a file cannot be read, or key and certificate do not fit."""
@@ -59,5 +56,5 @@ class TlsFiles:
             if self.clients:
                 context.load_verify_locations(self.clients)
         except (ssl.SSLError, OSError) as error:
-            files = ", ".join(str(path) for path in (self.chain, self.key, self.clients) if path)
+            files = ", ".join(map(str, self.paths()))
             raise InvalidInput("tls", f"must be PEM files of a certificate and its key ({error})", files) from None

@@ -6,21 +6,19 @@ import asyncio
 import contextlib
 import math
 import socket
-import ssl
 from collections.abc import Iterator
+from functools import partial
 
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.core.errors import InvalidInput, Refused
+from service.core.errors import Refused
 from service.security.tls import TlsFiles
+from service.security.watched import Renewed
 from service.web.patience import Patience, protocol
 
 #: Seconds between two looks at the certificates' files.
 _LOOK_S = 1.0
-
-_log = structlog.get_logger("vitrine.web")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -60,8 +58,10 @@ class HttpServer:
             lifespan="off",
         )
         config.load()
-        config.ssl = tls.context() if tls else None
-        self._tls = tls
+        self._certificates: Renewed[None] | None = None
+        if tls:
+            config.ssl = tls.context()
+            self._certificates = Renewed("tls", tls.paths(), partial(tls.load_into, config.ssl))
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -70,8 +70,8 @@ class HttpServer:
         """Listen, and return the port; raises `Refused` when the address cannot be had."""
         listening = self._listening or listen(self._host, self._port)
         self._serving = asyncio.create_task(self._server.serve([listening]))
-        if self._tls:
-            self._renewing = asyncio.create_task(_renew(self._tls, self._server.config.ssl))
+        if self._certificates:
+            self._renewing = asyncio.create_task(_renew(self._certificates))
         await self._server.listening.wait()
         port: int = listening.getsockname()[1]
         return port
@@ -87,17 +87,10 @@ class HttpServer:
             self._renewing.cancel()
 
 
-async def _renew(files: TlsFiles, context: ssl.SSLContext | None) -> None:
-    assert context is not None
-    seen = files.stamp()
+async def _renew(certificates: Renewed[None]) -> None:
     while True:
         await asyncio.sleep(_LOOK_S)
-        try:
-            if (stamp := files.stamp()) != seen:
-                files.load_into(context)
-                seen = stamp
-        except (InvalidInput, OSError) as error:
-            _log.error("certificates not read again", reason=str(error))
+        certificates.look()
 
 
 class _Server(uvicorn.Server):

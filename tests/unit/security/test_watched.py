@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.core.errors import InvalidInput
-from service.security.watched import Watched
+from service.security.watched import Renewed, Watched
 
 
 class Clock:
@@ -54,6 +55,20 @@ def test_what_cannot_be_read_changes_nothing(tmp_path: Path, broken: str | None)
     write(path, "3", 3)
     clock.now = 2.0
     assert watched.value() == 3
+
+
+def test_a_file_that_was_read_while_it_was_written_is_read_again(tmp_path: Path) -> None:
+    """Even when its time is still the same, as it is for some milliseconds; the log says once that it waits."""
+    path = tmp_path / "n"
+    write(path, "1", 1)
+    renewed = Renewed("number", [path], lambda: whole(path.read_text()))
+    write(path, "2x", 2)
+    with capture_logs() as log:
+        assert [renewed.look(), renewed.look(), renewed.value] == [False, False, 1]
+        write(path, "23", 2)
+        assert [renewed.look(), renewed.look(), renewed.value] == [True, False, 23]
+
+    assert [each["log_level"] for each in log] == ["error", "info"]
 
 
 def test_at_the_beginning_it_must_be_there(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def starter(folder: Path) -> Iterator[Callable[..., Serving]]:
         grpc, http = (process.stdout.readline().split()[1] for _ in range(2))
         log: list[str] = []
         threading.Thread(target=_collect, args=(process, log), daemon=True).start()
-        while httpx.get(f"{http}/readyz").status_code != httpx.codes.OK:
+        verify = "TLS_CERT" not in settings
+        while httpx.get(f"{http}/readyz", verify=verify).status_code != httpx.codes.OK:
             assert process.poll() is None
             time.sleep(0.02)
         return Serving(process, grpc, http, models, log)

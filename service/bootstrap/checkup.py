@@ -12,17 +12,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-import grpc
 from cryptography import x509
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import Field
 
 from service.bootstrap.guards import guards
 from service.bootstrap.parts import certificates
 from service.bootstrap.redis_server import redis_server
 from service.bootstrap.traces import traces
+from service.client import AsyncClient, ModelInfo, Retry
+from service.client.probe import grpc_state
 from service.config import Config, host_and_port
-from service.core.errors import Refused, ServiceError
+from service.core.errors import Forbidden, Refused, ServiceError, Unauthenticated
 from service.core.messages import ModelKey
 from service.engine.providers import choose
 from service.engine.runtime import installed_runtime
@@ -43,7 +43,10 @@ _PATIENCE_S = 5.0
 class DoctorConfig(Config):
     """What a server is told, and which one already runs."""
 
-    server: str | None = Field(None, description="gRPC address of a server that runs already, to be asked as well")
+    server: str | None = Field(
+        None,
+        description="gRPC address of a running server, to be asked as well (with VITRINE_TLS, VITRINE_API_KEY)",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +186,31 @@ async def _redis(config: DoctorConfig) -> AsyncIterator[Finding]:
 async def _server(config: DoctorConfig) -> AsyncIterator[Finding]:
     if config.server is None:
         return
-    async with grpc.aio.insecure_channel(config.server) as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its stubs lack the methods
-        try:
-            reply = await check(health_pb2.HealthCheckRequest(), timeout=_PATIENCE_S)
-        except grpc.aio.AioRpcError as error:
-            yield Finding("error", f"server {config.server}", f"{error.code().name}: {error.details()}", "is it up?")
-            return
-    word = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
-    serving = reply.status == health_pb2.HealthCheckResponse.SERVING
-    mend = "" if serving else "its /readyz says why"
-    yield Finding("ok" if serving else "error", f"server {config.server}", word, mend)
+    subject = f"server {config.server}"
+    try:
+        serving, word = await grpc_state(config.server, "", _PATIENCE_S)
+        yield Finding("ok" if serving else "error", subject, word, "" if serving else _unwell(word))
+        if ":" not in word:  # it answered: what it serves tells why it does or does not
+            async with AsyncClient(config.server, timeout_s=_PATIENCE_S, retry=Retry(budget_s=0)) as client:
+                found = await client.models()
+            for finding in _served(subject, found):
+                yield finding
+    except (Unauthenticated, Forbidden) as error:
+        yield Finding("error", subject, str(error), "VITRINE_API_KEY: a key with the scope infer")
+    except ServiceError as error:
+        yield Finding("error", subject, str(error))
+
+
+def _served(subject: str, found: Sequence[ModelInfo]) -> Iterator[Finding]:
+    """The versions that answer, and those that should."""
+    ready = [f"{one.name}:{one.version}" for one in found if one.state == "ready"]
+    yield Finding("ok" if ready else "error", f"{subject} models", f"ready: {', '.join(ready) or 'none'}")
+    for one in found:
+        if one.state == "failed":
+            yield Finding("error", f"{subject} model {one.name}:{one.version}", one.reason, "publish it anew")
+
+
+def _unwell(word: str) -> str:
+    if word.startswith("UNAVAILABLE"):
+        return "is it up? with TLS, VITRINE_TLS must name whom to trust (a PEM file, or system)"
+    return "its /readyz says why"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.api.introspection import IntrospectionServicer
 from service.bootstrap.guards import Guards
-from service.bootstrap.parts import VERSION
+from service.bootstrap.parts import VERSION, http_patience
 from service.bootstrap.traces import Traces
 from service.config import Config, host_and_port
 from service.core.allowance import Allowance
@@ -21,7 +21,6 @@ from service.web.app import create_app
 from service.web.classification import ClassificationTwin
 from service.web.introspection import IntrospectionTwin
 from service.web.open_inference import OpenInferenceTwin
-from service.web.patience import Patience
 from service.web.server import HttpServer
 from service.web.status import Report
 
@@ -80,6 +79,5 @@ def http_server(
         *OpenInferenceTwin(standard, config.max_message_bytes).operations(),
     ]
     app = create_app(VERSION, catalog, ready, metrics.render, operations, report=report)
-    patience = Patience(config.max_connections, config.request_timeout_s)
     around = tracing.around(guarded.around(app))
-    return HttpServer(around, *host_and_port(config.http), tls=guarded.tls, patience=patience)
+    return HttpServer(around, *host_and_port(config.http), tls=guarded.tls, patience=http_patience(config))

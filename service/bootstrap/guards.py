@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,10 +39,13 @@ class Guards:
         return HttpGatekeeper(app, self.gate, self.pacing, certified=certified) if self.gate else app
 
 
-def guards(config: Config, pacing: Pacing) -> Guards:
-    """As configured; raises `InvalidInput`, also where strangers could come in and nobody said that they may."""
-    tls, gate = _tls(config), gate_of(config)
-    for field in () if config.insecure or (tls and gate) else ("grpc", "http"):
+def guards(config: Config, pacing: Pacing, doors: Sequence[str] = ("grpc", "http")) -> Guards:
+    """As configured, for these `doors`, which are fields of `config`.
+
+    Raises `InvalidInput`, also where strangers could come in and nobody said that they may.
+    """
+    tls, gate = _tls(config), _gate(config)
+    for field in () if config.insecure or (tls and gate) else doors:
         address: str = getattr(config, field)
         if not is_loopback(host_and_port(address)[0]):
             raise InvalidInput(
@@ -63,7 +67,7 @@ def _tls(config: Config) -> TlsFiles | None:
     return None
 
 
-def gate_of(config: Config) -> Gate | None:
+def _gate(config: Config) -> Gate | None:
     """What asks callers who they are; None where nobody is asked."""
     ring = None
     if config.keys_file:

@@ -20,6 +20,7 @@ from service.security.tls import TlsFiles
 from service.telemetry.logs import log_event
 from service.telemetry.metrics import Metrics
 from service.telemetry.requests import RequestLog
+from service.web.patience import Patience
 
 VERSION = version("vitrine")
 log = structlog.get_logger("vitrine")
@@ -46,6 +47,11 @@ def image_limits(config: Config) -> Limits:
 def certificates(config: Config) -> list[Path]:
     """The files whose expiry metrics tell: the server's own, and those of whoever stands in front of it."""
     return [path for path in (config.tls_cert, *config.certificates) if path]
+
+
+def http_patience(config: Config) -> Patience:
+    """How long the HTTP port waits for requests, and for how many callers at once."""
+    return Patience(config.max_connections, config.request_timeout_s)
 
 
 def queue_limits(config: Config) -> QueueLimits:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from starlette.types import ASGIApp
-
 from service.bootstrap.engines import opener
-from service.bootstrap.guards import Guards, gate_of
-from service.bootstrap.parts import VERSION, image_limits, log, observed, uri_fetcher
+from service.bootstrap.guards import guards
+from service.bootstrap.parts import VERSION, certificates, http_patience, image_limits, log, observed, uri_fetcher
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.routing import with_routes
 from service.bootstrap.status import reporter
 from service.bootstrap.traces import traces
 from service.catalog import Catalog
 from service.config import WorkerConfig, host_and_port
-from service.core.access import is_loopback
 from service.core.events import WorkerStarted
 from service.core.messages import ModelKey
 from service.core.patience import Patience
@@ -33,7 +30,6 @@ from service.routing.table import RoutingTable
 from service.security.pacing import LocalPacing
 from service.supervision.watchdog import Watchdog
 from service.supervision.working import Working
-from service.telemetry.metrics import Metrics
 from service.web.app import create_app
 from service.web.server import HttpServer
 from service.worker import Worker
@@ -51,6 +47,7 @@ class Incarnation:
 def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     """Put the child together. Raises `ServiceError` when the installation or the configuration rules it out."""
     server, limits = redis_server(config), image_limits(config)
+    guarded = guards(config, LocalPacing(), doors=("http",))
     store = ModelStore(config.models, only=config.model)
     metrics, emit = observed(config)
     tracing = traces(config, "worker")
@@ -77,11 +74,19 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     routes = RoutingTable(records, catalog, emit)
     metrics.watch_settings(catalog.list)
     metrics.watch_leases(work.leases)
-    app = _app(config, catalog, ready, metrics, work)
+    metrics.watch_certificates(certificates(config))
+    report = reporter(config, "worker", catalog.list, ready, workers=_leases(work))
+    http = HttpServer(
+        guarded.around(create_app(VERSION, catalog, ready, metrics.render, report=report)),
+        *host_and_port(config.http),
+        incarnation.listening,
+        tls=guarded.tls,
+        patience=http_patience(config),
+    )
     emit(WorkerStarted(incarnation.restarts))
     return Working(
         _all(*tracing.behind(), records, fetcher, work),
-        HttpServer(app, *host_and_port(config.http), incarnation.listening),
+        http,
         prepare=partial(vet, server),
         follow=with_routes(routes, catalog.follow),
         stuck=lambda: work.failed or watchdog.stuck(),
@@ -93,19 +98,13 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     )
 
 
-def _app(
-    config: WorkerConfig, catalog: Catalog, ready: Callable[[], tuple[bool, str]], metrics: Metrics, work: RedisWork
-) -> ASGIApp:
-    """Probes and metrics for everybody; the status for those who may see it, or on this machine only."""
+def _leases(work: RedisWork) -> Callable[[], Awaitable[object]]:
+    """What `/statusz` tells of the queue."""
 
     async def leases() -> object:
         return {work.worker: {str(model): count for model, count in work.leases().items()}}
 
-    gate = gate_of(config)
-    shown = gate or config.insecure or is_loopback(host_and_port(config.http)[0])
-    report = reporter(config, "worker", catalog.list, ready, workers=leases) if shown else None
-    app = create_app(VERSION, catalog, ready, metrics.render, report=report)
-    return Guards(None, gate, LocalPacing()).around(app)
+    return leases
 
 
 @asynccontextmanager

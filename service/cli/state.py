@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -58,8 +59,8 @@ def health(
     timeout_s: Annotated[float, typer.Option(min=0.001, help="seconds to wait for the answer")] = 4.0,
 ) -> None:
     """Say whether a server (grpc.health.v1) or a worker (/readyz) may be sent work. Exit code 1 when not."""
-    from service.commands.health import grpc_state, http_state
+    from service.client.probe import grpc_state, http_state
 
-    serving, word = http_state(http, timeout_s) if http else grpc_state(server, service, timeout_s)
+    serving, word = http_state(http, timeout_s) if http else asyncio.run(grpc_state(server, service, timeout_s))
     typer.echo(word)
     raise typer.Exit(0 if serving else FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -51,6 +52,17 @@ class Credentials:
         if self.api_key:
             secured = grpc.composite_channel_credentials(secured, grpc.access_token_call_credentials(self.api_key))
         return grpc.aio.secure_channel(server, secured, [*options, *named])
+
+    def context(self) -> ssl.SSLContext:
+        """The same trust, and the same certificate, for HTTPS. Raises `InvalidInput` when a file cannot be read."""
+        try:
+            context = ssl.create_default_context(cafile=None if self.tls in {"", SYSTEM} else self.tls)
+            if self.certificate:
+                context.load_cert_chain(self.certificate, self.private_key)
+        except OSError as error:
+            files = ", ".join(str(path) for path in (self.tls, self.certificate, self.private_key) if path)
+            raise InvalidInput("tls", f"must be PEM files ({error})", files) from None
+        return context
 
     def _encrypted(self) -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(

@@ -52,7 +52,8 @@ def work(config: Path | None, **flags: Flag) -> None:
     supervisor = build_supervisor(settings, spawn)
     with listen(host, port) as listening, asyncio.Runner(loop_factory=new_loop) as runner:
         address = f"{settings.http.rpartition(':')[0]}:{listening.getsockname()[1]}"
-        terminal.lines().print(f"HTTP  http://{address}  (/healthz /readyz /metrics)")
+        scheme = "https" if settings.tls_cert else "http"
+        terminal.lines().print(f"HTTP  {scheme}://{address}  (/healthz /readyz /metrics)")
         code = runner.run(supervisor.run())
     raise typer.Exit(code)
 

@@ -7,14 +7,19 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
+import pytest
 import trustme
 
-from tests.integration.distributed.deployment import Deployment
+from service.core.access import Scope
+from service.security import keys
+from tests.integration.distributed.deployment import Deployment, until
 from tests.servers import free_port
-from tests.serving import ZOO
+from tests.serving import ZOO, Serving
 
 
 def doctor(*options: str) -> tuple[int, str]:
@@ -86,6 +91,36 @@ def test_a_redis_that_would_lose_work_is_an_error(deployment: Deployment) -> Non
     assert "ok      clock: " in heard
     assert code == 1
     assert "maxmemory-policy noeviction" in said
+
+
+def test_a_server_is_asked_as_its_clients_ask_it(
+    serve: Callable[..., Serving], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By TLS and with a key; what it serves is told, and what it cannot; without TLS or key, what is missing."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    key, entry = keys.new("operator", [Scope.INFER], {})
+    files = {f"TLS_{name}": str(tmp_path / "server.pem") for name in ("CERT", "KEY")}
+    serving = serve("guide", KEYS=entry, **files)
+    (serving.publish("guide", 2) / "model.onnx").write_bytes(b"broken")
+    command = ("--models", str(ZOO), "--server", serving.grpc)
+
+    plain = doctor(*command)
+    monkeypatch.setenv("VITRINE_TLS", str(tmp_path / "ca.pem"))
+    nobody = doctor(*command)
+    monkeypatch.setenv("VITRINE_API_KEY", key)
+    until(lambda: "FAILED" in httpx.get(f"{serving.http}/", verify=False).text.upper())  # noqa: S501 - it is loopback
+    known = doctor(*command)
+
+    assert [code for code, _ in (plain, nobody, known)] == [1, 1, 1]
+    assert "UNAVAILABLE" in plain[1]
+    assert "VITRINE_TLS must name whom to trust" in plain[1]
+    assert f"ok      server {serving.grpc}: SERVING" in nobody[1]
+    assert "-> VITRINE_API_KEY: a key with the scope infer" in nobody[1]
+    assert f"ok      server {serving.grpc} models: ready: guide:1" in known[1]
+    assert f"error   server {serving.grpc} model guide:2: " in known[1]
+    assert "but the manifest says" in known[1]
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:

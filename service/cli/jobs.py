@@ -32,14 +32,14 @@ def submit(
     resume: Annotated[str, typer.Option(metavar="ID", help="go on with a job that was interrupted")] = "",
 ) -> None:
     """Hand in pictures as one job. Interrupting it loses nothing: --resume ID goes on where it was."""
-    from service.commands import jobs
+    from service.commands.job_submission import Submission, submit
     from service.core.jobs import JobPriority, Order
     from service.core.messages import Options
 
     if not resume and not (model and paths):
         raise typer.BadParameter("--model NAME and what to submit are needed, or --resume ID")
     order = Order(model, model_version, Options(top_k, min_score), JobPriority[priority.upper()], ttl_s)
-    failed = jobs.submit(jobs.Submission(server, order, resume, wait, out), paths or [])
+    failed = submit(Submission(server, order, resume, wait, out), paths or [])
     raise typer.Exit(FAILED if failed else 0)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Info, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from service.core.caching import Answers
 from service.core.events import (
@@ -33,8 +31,10 @@ from service.core.status import ModelStatus
 from service.telemetry.caching import CacheCollector
 from service.telemetry.certificates import CertificateExpiry
 from service.telemetry.context import TRACEPARENT, sampled, trace_id
+from service.telemetry.depths import Held, Waiting
 from service.telemetry.histograms import BulkHistogram, Series
 from service.telemetry.lines import LineSeries
+from service.telemetry.models import ModelSeries
 from service.telemetry.predictions import Predictions
 from service.telemetry.routing import RoutingSeries
 from service.telemetry.settings import SettingsCollector
@@ -113,7 +113,7 @@ class Metrics:
 
     def watch(self, depth: Callable[[ModelKey], Depth], in_flight: Callable[[], int]) -> None:
         """Read the queue's depth of every ready version, and the number of unanswered requests, at each scrape."""
-        self._registry.register(_Watched(self._models.ready, depth, in_flight))
+        self._registry.register(Waiting(self._models.ready, depth, in_flight))
         self._registry.register(TritonCollector(self.statistics, self._models.ready, depth))
 
     def watch_cache(self, kept: Answers) -> None:
@@ -126,7 +126,7 @@ class Metrics:
 
     def watch_leases(self, leases: Callable[[], Mapping[ModelKey, int]]) -> None:
         """Read how many requests this worker holds at each scrape."""
-        self._registry.register(_Leases(leases))
+        self._registry.register(Held(leases))
 
     def watch_certificates(self, files: Sequence[Path]) -> None:
         """Tell at each scrape until when these PEM files are good."""
@@ -219,107 +219,3 @@ class _Times:
     decode: Series
     compute: Series
     sizes: Series
-
-
-class ModelSeries:
-    """What is told about each version while it is loaded."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._states: dict[ModelKey, str] = {}
-        self._state = Gauge(
-            "vitrine_model_state",
-            "1 for the state that the version is in",
-            ["model", "version", "state"],
-            registry=registry,
-        )
-        self._provider = Gauge(
-            "vitrine_model_provider_info",
-            "1 for what the version runs on",
-            ["model", "version", "provider"],
-            registry=registry,
-        )
-        self._load = Gauge(
-            "vitrine_model_load_seconds",
-            "From asking for the version to ready",
-            ["model", "version"],
-            registry=registry,
-        )
-        self._failures = Counter(
-            "vitrine_model_load_failures", "Versions that could not be loaded", ["model"], registry=registry
-        )
-        self._fallback = Gauge(
-            "vitrine_provider_fallback_info",
-            "1 for a version that does not run on the preferred provider",
-            ["model", "version", "wanted", "used"],
-            registry=registry,
-        )
-
-    def ready(self) -> list[ModelKey]:
-        """The versions that answer."""
-        return [key for key, state in list(self._states.items()) if state == "ready"]
-
-    def change(self, event: ModelChanged) -> None:
-        """A version entered another state; one that is not loaded any more has no series."""
-        version = (event.model.name, str(event.model.version))
-        if before := self._states.pop(event.model, None):
-            self._state.remove(*version, before)
-        if event.state in {"available", "unloaded"}:
-            for gauge in (self._load, self._provider, self._fallback):
-                gauge.remove_by_labels({"model": version[0], "version": version[1]})
-            return
-        self._states[event.model] = event.state
-        self._state.labels(*version, event.state).set(1)
-        if event.state == "ready":
-            self._load.labels(*version).set(event.took_s)
-            self._provider.labels(*version, event.provider).set(1)
-        if event.state == "failed":
-            self._failures.labels(event.model.name).inc()
-
-    def fall_back(self, event: ProviderFellBack) -> None:
-        """A version runs on something else than what was preferred."""
-        self._fallback.labels(event.model.name, str(event.model.version), event.wanted, event.used).set(1)
-
-
-class _Watched(Collector):
-    """Gauges that are read when they are scraped."""
-
-    def __init__(
-        self,
-        ready: Callable[[], list[ModelKey]],
-        depth: Callable[[ModelKey], Depth],
-        in_flight: Callable[[], int],
-    ) -> None:
-        self._ready = ready
-        self._depth = depth
-        self._in_flight = in_flight
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        labels = ["model", "version"]
-        entries = GaugeMetricFamily("vitrine_queue_entries", "Requests admitted and not yet answered", labels=labels)
-        size = GaugeMetricFamily("vitrine_queue_bytes", "Bytes of their pictures", labels=labels)
-        for key in self._ready():
-            depth = self._depth(key)
-            entries.add_metric([key.name, str(key.version)], depth.entries)
-            size.add_metric([key.name, str(key.version)], depth.bytes)
-        yield entries
-        yield size
-        yield GaugeMetricFamily(
-            "vitrine_requests_in_flight", "Classifications that callers wait for", value=self._in_flight()
-        )
-
-
-class _Leases(Collector):
-    """What a worker holds, read when it is scraped."""
-
-    def __init__(self, leases: Callable[[], Mapping[ModelKey, int]]) -> None:
-        self._leases = leases
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        held = GaugeMetricFamily(
-            "vitrine_leases",
-            "Requests that this worker holds: computed, waiting for a lane, or not yet settled",
-            labels=["model", "version"],
-        )
-        for key, count in self._leases().items():
-            held.add_metric([key.name, str(key.version)], count)
-        yield held

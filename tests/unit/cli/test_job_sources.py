@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.commands.jobs import named
+from service.commands.job_submission import named
 from service.core.errors import InvalidInput
 
 

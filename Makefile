@@ -69,6 +69,7 @@ soak: setup ## half an hour (SOAK_SECONDS) of mixed traffic; writes docs/soak.md
 bench: setup ## measure speed, memory and start-up; writes docs/bench.md and its plots
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.distributed
+	$(BIN)/python -m tests.bench.jobs
 
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I service/rpc/pb=proto -I $(wildcard .venv/lib/python3*/site-packages) \
 	--python_out=. --pyi_out=.

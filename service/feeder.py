@@ -19,8 +19,10 @@ class Feeder:
         self._engine = engine
         self._kept = kept
         self._queue = queue
-        # One more than there are lanes: while each computes a batch, the next one waits.
-        self._carriers = engine.tuning.chosen.lanes + 1
+        # Two for each lane and two more, each with a batch: while one is computed the next one waits, and the outcomes
+        # of those before are on their way to where they are kept.
+        self._batch = engine.tuning.chosen.batch
+        self._carriers = 2 * engine.tuning.chosen.lanes + 2
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -36,7 +38,7 @@ class Feeder:
             task.result()
 
     async def _carry(self) -> None:
-        while leases := await self._kept.lease(self._model, lambda waiting: -(-waiting // self._carriers)):
+        while leases := await self._kept.lease(self._model, lambda waiting: min(waiting, self._batch)):
             outcomes = await asyncio.gather(*(self._outcome(lease) for lease in leases))
             self._kept.settle(list(zip(leases, outcomes, strict=True)))
 

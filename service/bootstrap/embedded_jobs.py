@@ -23,7 +23,7 @@ from service.queues.redis_jobs import RedisJobs
 from service.queues.redis_work import RedisWork
 
 #: Each read is a write that must reach the disk, so that more is read at once than one lane can take.
-_AHEAD = 8
+_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)

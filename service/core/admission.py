@@ -21,10 +21,27 @@ _DROPPED = (BadImage, Cancelled, TooLate)
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """What one model version may have admitted and not yet answered: entries, and bytes of their pictures."""
+    """What one model version may have admitted and not yet answered: entries, and bytes of their pictures.
+
+    Entries are counted beside those that are as urgent: bulk work shuts nobody out who asks online.
+    """
 
     max_entries: int = 4096
     max_bytes: int = 256 * 2**20
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast lanes have been working."""
+
+    service_s: float = 0.0  #: running mean of one lane's time per item; 0 until the first batch
+
+    def served(self, items: int, took_s: float) -> None:
+        """One lane computed `items` items in `took_s` seconds; none where all of them had been dropped."""
+        if not items:
+            return
+        mean_s = took_s / items
+        self.service_s += (mean_s - self.service_s) * (_NEWEST if self.service_s else 1.0)
 
 
 @dataclass(slots=True)
@@ -34,12 +51,16 @@ class Backlog:
     lanes: int
     counts: list[int] = field(default_factory=lambda: [0] * len(Priority))  #: entries of each priority
     bytes: int = 0
-    service_s: float = 0.0  #: running mean of one lane's time per item; 0 until the first batch
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def entries(self) -> int:
         """Entries of all priorities."""
         return sum(self.counts)
+
+    def ahead(self, priority: Priority) -> int:
+        """Entries that are as urgent as this."""
+        return sum(self.counts[: priority + 1])
 
     def add(self, size: int, priority: Priority) -> None:
         """One request of `size` bytes was admitted."""
@@ -51,19 +72,12 @@ class Backlog:
         self.counts[priority] -= 1
         self.bytes -= size
 
-    def served(self, items: int, took_s: float) -> None:
-        """One lane computed `items` items in `took_s` seconds; none where all of them had been dropped."""
-        if not items:
-            return
-        mean_s = took_s / items
-        self.service_s += (mean_s - self.service_s) * (_NEWEST if self.service_s else 1.0)
-
     def wait_s(self, priority: Priority) -> float:
         """The wait that a request admitted now is to expect, in seconds, rather too long than too short.
 
         Less urgent ones do not stand in its way.
         """
-        return _CAUTION * sum(self.counts[: priority + 1]) * self.service_s / self.lanes
+        return _CAUTION * self.ahead(priority) * self.pace.service_s / self.lanes
 
 
 def computed(outcomes: Iterable[Outcome]) -> int:
@@ -73,22 +87,22 @@ def computed(outcomes: Iterable[Outcome]) -> int:
 
 def admit(backlog: Backlog, limits: QueueLimits, size: int, left_s: float, priority: Priority) -> None:
     """Admit a request of `size` bytes with `left_s` seconds to its deadline, or raise `Overloaded` saying why."""
-    wait_s = backlog.wait_s(priority)
+    ahead, wait_s = backlog.ahead(priority), backlog.wait_s(priority)
     reason = None
-    if backlog.entries >= limits.max_entries:
+    if ahead >= limits.max_entries:
         reason = Reason.FULL
     elif backlog.bytes + size > limits.max_bytes:
         reason = Reason.BYTES
     elif wait_s > left_s:
         reason = Reason.LATE
     if reason is not None:
-        raise refusal(reason, limits, Load(backlog.entries, backlog.bytes, wait_s), size, left_s)
+        raise refusal(reason, limits, Load(ahead, backlog.bytes, wait_s), size, left_s)
     backlog.add(size, priority)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a queue held when it refused: entries, their bytes, and the wait in seconds that was to be expected."""
+    """What a queue held when it refused: entries as urgent, bytes of all, and the wait to be expected, in seconds."""
 
     entries: int
     bytes: int

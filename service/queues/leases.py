@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from service.core.admission import Pace
 from service.core.messages import Lease, ModelKey, Priority, Request
-from service.core.turns import order
+from service.core.turns import Courtesy, Turns
 from service.queues.envelope import Work
 from service.queues.server_clock import ServerClock
 
@@ -50,20 +50,22 @@ class Held:
 class Shelf:
     """What is leased: `held` is all of it, by entry; some of it still waits here for a lane."""
 
-    def __init__(self, model: ModelKey, clock: ServerClock) -> None:
+    def __init__(self, model: ModelKey, clock: ServerClock, courtesy: Courtesy) -> None:
         self._model = model
         self._clock = clock
-        self._ready: tuple[deque[Held], ...] = tuple(deque() for _ in Priority)
-        self._turn = 0
+        self._courtesy = courtesy
+        self._ready = Turns[Held](courtesy)
+        self.pace = Pace()
         self.held: dict[bytes, Held] = {}
 
     @property
     def waiting(self) -> int:
         """How many wait for a lane."""
-        return sum(len(ready) for ready in self._ready)
+        return len(self._ready)
 
     def hold(self, work: Work, priority: Priority, now: float) -> Held:
         """A lease that was just delivered."""
+        self._courtesy.asked(priority, now)
         deadline = self._clock.local(work.deadline_ms)
         request = Request(work.id, self._model, work.image, work.options, deadline, priority, work.trace)
         lease = Lease(request, max(0.0, now - self._clock.local(work.queued_ms)))
@@ -74,16 +76,11 @@ class Shelf:
 
     def shelve(self, held: Held) -> None:
         """Let it wait for a lane."""
-        self._ready[held.priority].append(held)
+        self._ready.add(held, held.priority)
 
-    def take(self, count: int) -> list[Held]:
-        """The `count` that go first."""
-        taken: list[Held] = []
-        for priority in order(self._turn):
-            ready = self._ready[priority]
-            taken += [ready.popleft() for _ in range(min(count - len(taken), len(ready)))]
-        self._turn += 1
-        return taken
+    def take(self, limit: Callable[[int], int], now: float) -> list[Held]:
+        """`limit(count)` of the `count` that go first and may share a batch."""
+        return self._ready.take(limit, now, self.pace.service_s)
 
     def drop(self, helds: Iterable[Held]) -> None:
         """These are finished, or somebody else's."""

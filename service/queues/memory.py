@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from service.core.admission import Backlog, QueueLimits, admit, computed
 from service.core.errors import NotReady, Overloaded, TooLate
 from service.core.events import Dropped, Emit, Rejected
-from service.core.messages import NEVER, Answer, Lease, ModelKey, Outcome, Priority, Request
+from service.core.messages import NEVER, Answer, Lease, ModelKey, Outcome, Request
 from service.core.ports import Depth, Engine
-from service.core.turns import order
+from service.core.turns import Courtesy, Turns
 
 
 class MemoryQueue:
@@ -26,10 +26,11 @@ class MemoryQueue:
         self._emit = emit
         self._now = now
         self._lines: dict[ModelKey, _Line] = {}
+        self._courtesy = Courtesy()
 
     def open(self, model: ModelKey, engine: Engine) -> None:
         """Admit requests for `model` from now on, worked on by the lanes that `engine` was tuned for."""
-        self._lines[model] = _Line(Backlog(engine.tuning.chosen.lanes))
+        self._lines[model] = _Line(Backlog(engine.tuning.chosen.lanes), Turns(self._courtesy))
 
     def close(self, model: ModelKey) -> None:
         """Admit no more; what is queued can still be leased, and idle lanes learn that nothing will come."""
@@ -65,26 +66,22 @@ class MemoryQueue:
         except Overloaded as error:
             self._emit(Rejected(request.model.name, error.reason))
             raise
+        self._courtesy.asked(request.priority, now)
         return _Entry(line, request, now)
 
     async def lease(self, model: ModelKey, limit: Callable[[int], int]) -> Sequence[Lease]:
         """Wait until something is queued, then take `limit(waiting)` of it; see `Work.lease`. 0 waits for more."""
         while line := self._lines.get(model):
-            waiting = line.length()
-            if waiting and (count := limit(waiting)):
-                if leases := self._take(line, count):
+            now = self._now()
+            if taken := line.waiting.take(limit, now, line.backlog.pace.service_s):
+                if leases := [entry.lease(now) for entry in taken if not entry.late(now)]:
                     return leases
-            elif line.closed and not waiting:
+            elif line.closed and not line.waiting:
                 del self._lines[model]
                 line.wake_all()
             else:
                 await line.wait()
         return ()
-
-    def _take(self, line: _Line, count: int) -> list[Lease]:
-        now = self._now()
-        entries = line.take(count)
-        return [entry.lease(now) for entry in entries if not entry.late(now)]
 
     def settle(self, outcomes: Sequence[tuple[Lease, Outcome]]) -> None:
         """Hand each outcome to its caller; a caller that left costs the others nothing."""
@@ -94,34 +91,19 @@ class MemoryQueue:
         lead = outcomes[0][0]
         first = _entry_of(lead)
         began = lead.begun_s or first.leased_at  # a batch that was taken ahead has waited for its lane
-        first.line.backlog.served(computed(outcome for _, outcome in outcomes), now - began)
+        first.line.backlog.pace.served(computed(outcome for _, outcome in outcomes), now - began)
 
 
 class _Line:
     """What waits for one model version, and the lanes that wait for it."""
 
-    __slots__ = ("backlog", "closed", "idle", "turn", "waiting")
+    __slots__ = ("backlog", "closed", "idle", "waiting")
 
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, backlog: Backlog, waiting: Turns[_Entry]) -> None:
         self.backlog = backlog
         self.closed = False
-        self.waiting: tuple[OrderedDict[int, _Entry], ...] = tuple(OrderedDict() for _ in Priority)
-        self.turn = 0
+        self.waiting = waiting
         self.idle: deque[asyncio.Future[None]] = deque()
-
-    def length(self) -> int:
-        """How many wait."""
-        return sum(len(waiting) for waiting in self.waiting)
-
-    def take(self, count: int) -> list[_Entry]:
-        """The `count` that are to go first."""
-        taken: list[_Entry] = []
-        for priority in order(self.turn):
-            waiting = self.waiting[priority]
-            room = min(count - len(taken), len(waiting))
-            taken += [waiting.popitem(last=False)[1] for _ in range(room)]
-        self.turn += 1
-        return taken
 
     async def wait(self) -> None:
         """Until `wake`; a lane that is cancelled just as it is woken passes the call on."""
@@ -163,7 +145,7 @@ class _Entry:
         self.leased_at = 0.0
         self.answer: asyncio.Future[Answer] = loop.create_future()
         self.timer = None if request.deadline == NEVER else loop.call_later(request.deadline - now, self.expire)
-        line.waiting[request.priority][id(self)] = self
+        line.waiting.add(self, request.priority)
         line.wake()
 
     def late(self, now: float) -> bool:
@@ -197,7 +179,7 @@ class _Entry:
             self.timer.cancel()
         if self.leased:
             self.leased.gone = True
-        self.line.waiting[self.request.priority].pop(id(self), None)
+        self.line.waiting.discard(self, self.request.priority)
         self.line.backlog.remove(len(self.request.image), self.request.priority)
 
 

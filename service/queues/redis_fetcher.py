@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from service.core.messages import Priority
@@ -24,6 +25,8 @@ _UNBLOCK_AGAIN_S = 0.05
 _URGENT = (Priority.HIGH, Priority.NORMAL)
 #: How long urgent work alone is waited for while all the bulk work that may be held is being fetched.
 _URGENT_MS = 100
+#: Deliveries that are looked at in one turn of the event loop: it has callers to hear as well.
+_SLICE = 32
 
 
 class Fetcher:
@@ -125,7 +128,7 @@ class Fetcher:
     async def _by_urgency(self, room: int) -> int:
         """Without waiting. One stream after the other: COUNT counts for each stream of a command."""
         taken = 0
-        for priority in order(self._turn):
+        for priority in chain.from_iterable(order(self._turn)):
             if taken < room and priority in self._wanted():
                 taken += await self._read(room - taken, (priority,))
         self._turn += 1
@@ -151,10 +154,12 @@ class Fetcher:
         taken = 0
         for stream, entries in reply or ():
             priority = priorities[streams.index(stream.decode())]
-            works = self._known(entries)
-            await self._supply.stock(works, priority)
-            taken += len(works)
-        self._stir()
+            for first in range(0, len(entries), _SLICE):
+                works = self._known(entries[first : first + _SLICE])
+                await self._supply.stock(works, priority)
+                taken += len(works)
+                self._stir()
+                await asyncio.sleep(0)  # others have a turn of the event loop
         if self._keeper.foreign:
             for stream in streams:
                 await self._release(stream)

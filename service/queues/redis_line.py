@@ -132,10 +132,9 @@ class Line:
             self._idle -= 1
 
     def _take(self, limit: Callable[[int], int]) -> list[Lease]:
-        waiting = self._post.shelf.waiting
-        if not waiting:
+        taken = self._post.shelf.take(limit, self._site.now())
+        if not taken:
             return []
-        taken = self._post.shelf.take(limit(waiting))
         self._stir()
         return self._start(taken)
 
@@ -224,8 +223,9 @@ class Line:
         self._keeper.progress_s = now
         ours = [(h, o) for h, o in finished if not (h.lost and isinstance(o, Cancelled))]
         self._post.shelf.drop(held for held in helds if held.lost)
-        items = computed(outcome for _, outcome in outcomes)
-        self._deliver(ours, (now - helds[0].started_s) * 1000 / items if items else 0)
+        items, took_s = computed(outcome for _, outcome in outcomes), now - helds[0].started_s
+        self._post.shelf.pace.served(items, took_s)
+        self._deliver(ours, took_s * 1000 / items if items else 0)
 
     def _deliver(self, finished: Sequence[Finished], ms_per_item: float) -> None:
         for priority in Priority:

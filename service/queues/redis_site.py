@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service.core.events import Emit
 from service.core.messages import ModelKey
 from service.core.ports import Engine
+from service.core.turns import Courtesy
 from service.queues.keys import Keys, LineKeys
 from service.queues.leases import Gate, Shelf, WorkerTimes
 from service.queues.redis_link import Link
@@ -26,6 +27,7 @@ class Site:
     times: WorkerTimes
     clock: ServerClock
     gate: Gate
+    courtesy: Courtesy
     emit: Emit
     now: Callable[[], float]
     ahead: int  #: batches of each lane that are read at once

@@ -12,6 +12,7 @@ from typing import Self
 from service.core.events import Emit
 from service.core.messages import Lease, ModelKey, Outcome
 from service.core.ports import Engine
+from service.core.turns import Courtesy
 from service.queues.keys import Keys
 from service.queues.leases import Gate, Shelf, WorkerTimes
 from service.queues.redis_line import Line
@@ -52,6 +53,7 @@ class RedisWork:
             times=times,
             clock=ServerClock(),
             gate=Gate(),
+            courtesy=Courtesy(),
             emit=emit,
             now=now,
             ahead=ahead,
@@ -94,7 +96,7 @@ class RedisWork:
     def open(self, model: ModelKey, engine: Engine) -> None:
         """Announce `model`, and take requests for it from now on."""
         consumer = f"{self.worker}:{next(self._opened)}"
-        keys, shelf = self._site.keys.of(model), Shelf(model, self._site.clock)
+        keys, shelf = self._site.keys.of(model), Shelf(model, self._site.clock, self._site.courtesy)
         self._lines[model] = Line(Post(self._site, consumer, model, engine, keys, shelf))
 
     def close(self, model: ModelKey) -> None:

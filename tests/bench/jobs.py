@@ -1,7 +1,8 @@
-"""What a large job costs those who ask online, and how fast it is: `python -m tests.bench.jobs [ITEMS]`.
+"""`python -m tests.bench.jobs`: how fast jobs are, and what they cost those who ask online; part of `make bench`.
 
-One server over the shipped digits model and a private Valkey with `appendfsync always`; online load and job come from
-processes of their own on the same machine.
+The shipped digits model in one process with a private Valkey, and with front-end and worker over Redis; both keep jobs
+with `appendfsync always`. Jobs and online load come from processes of their own on the same machine. Writes
+docs/bench-jobs.{json,md}; `--only` measures one deployment and keeps what is known of the other.
 """
 
 from __future__ import annotations
@@ -13,24 +14,38 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 import uvloop
+from rich.console import Console
 
 from service.client import AsyncClient
-from service.core.jobs import Item, Order
+from service.core.jobs import Item, Job, Order
+from tests.bench import report
 from tests.bench.load import Load, Run
+from tests.bench.serving import drive, serve, work
+from tests.servers import RedisServer
 
 ROOT = Path(__file__).parents[2]
 MODEL = "digits"
 PICTURES = ROOT / "model" / "pictures" / MODEL
-ITEMS = 100_000
 #: Online callers, each with one picture at a time.
 CALLERS = (1, 8)
-SECONDS = 8.0
+
+console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Pictures of the job that is timed, and seconds of each online load."""
+
+    items: int = 40_000
+    seconds: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,83 +59,175 @@ class JobRun:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """A server and its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        models = Path(folder, "models")
-        shutil.copytree(ROOT / "model" / "zoo" / MODEL, models / MODEL)
-        flags = ("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--models", str(models))
-        command = [sys.executable, "-m", "service", "serve", *flags, "--data-dir", str(Path(folder, "data"))]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            assert process.stdout
-            try:
-                yield process.stdout.readline().split()[1]
-            finally:
-                process.terminate()
-
-
-async def ready(address: str) -> None:
-    """Wait until the model is served."""
-    async with AsyncClient(address) as client:
-        while not [info for info in await client.models() if info.state == "ready"]:
-            await asyncio.sleep(0.2)
-
-
-async def run_job(address: str, items: int) -> JobRun:
-    """Submit the shipped pictures again and again, and wait for the end."""
-    pictures = [path.read_bytes() for path in sorted(PICTURES.glob("*.png"))]
-    started = time.perf_counter()
-    async with AsyncClient(address) as client:
-        job = await client.jobs.submit((Item(str(n), pictures[n % len(pictures)]) for n in range(items)), Order(MODEL))
-        accepted_s = time.perf_counter() - started
-        async for event in client.jobs.watch(job.id, results=False):
-            job = event.job
-        return JobRun(items, accepted_s, time.perf_counter() - started, job.failed)
-
-
-def online(address: str, callers: int) -> Run:
-    """Load from a process of its own."""
-    load = Load(address, MODEL, str(next(PICTURES.glob("*.png"))), callers, SECONDS)
-    command = [sys.executable, "-m", "tests.bench.load", json.dumps(asdict(load))]
-    return Run(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout))
+def one_process(models: Path, folder: Path) -> Iterator[str]:
+    """A server with a Valkey of its own; its address."""
+    with serve(models, data_dir=str(folder / "data"), introspection="false") as server:
+        yield server.grpc
 
 
 @contextmanager
-def busy(address: str) -> Iterator[None]:
-    """A job that outlasts the block, from a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.jobs", "--against", address]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT) as process:
+def over_redis(models: Path, folder: Path) -> Iterator[str]:
+    """Redis, a worker and a front-end; the front-end's address."""
+    redis = RedisServer("redis", folder, durable=True)
+    redis.start()
+    try:
+        with work(models, redis.url), serve(models, redis=redis.url, introspection="false") as front_end:
+            yield front_end.grpc
+    finally:
+        redis.stop()
+
+
+DEPLOYMENTS: dict[str, Callable[[Path, Path], AbstractContextManager[str]]] = {
+    "one process": one_process,
+    "front-end + worker": over_redis,
+}
+
+
+def items(count: int) -> Iterator[Item]:
+    """The shipped pictures, again and again."""
+    pictures = [path.read_bytes() for path in sorted(PICTURES.glob("*.png"))]
+    return (Item(str(n), pictures[n % len(pictures)]) for n in range(count))
+
+
+async def hand_in(client: AsyncClient, count: int) -> Job:
+    """Submit so many."""
+    return await client.jobs.submit(items(count), Order(MODEL))
+
+
+async def run_job(address: str, count: int) -> JobRun:
+    """Submit so many, and wait for the end."""
+    async with AsyncClient(address) as client:
+        started = time.perf_counter()
+        job = await hand_in(client, count)
+        accepted_s = time.perf_counter() - started
+        async for event in client.jobs.watch(job.id, results=False):
+            job = event.job
+        return JobRun(count, accepted_s, time.perf_counter() - started, job.failed)
+
+
+async def hand_in_for_ever(address: str) -> None:
+    """Submit one job after the other."""
+    async with AsyncClient(address) as client:
+        while True:
+            await hand_in(client, 10_000)
+
+
+@contextmanager
+def handing_in(address: str) -> Iterator[None]:
+    """Somebody hands in jobs all the while, from a process of its own; then all of them are cancelled."""
+    command = [sys.executable, "-m", "tests.bench.jobs", "--hand-in", address]
+    with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             time.sleep(2)  # until it is under way
             yield
-            assert process.poll() is None, "the job was over before the load was"
+            assert process.poll() is None, "whoever hands in has died"
         finally:
             process.terminate()
+    uvloop.run(cancel_all(address))
 
 
-def main() -> None:
-    """Print both tables."""
-    if "--against" in sys.argv:
-        uvloop.run(run_job(sys.argv[-1], 10 * ITEMS))
-        return
-    items = int(sys.argv[1]) if len(sys.argv) > 1 else ITEMS
-    with serving() as address:
-        uvloop.run(ready(address))
-        job = uvloop.run(run_job(address, items))
-        print(f"{job.items} items, {job.failed} failed: accepted in {job.accepted_s:.1f} s, ", end="")
-        print(f"finished in {job.finished_s:.1f} s, {job.items / job.finished_s:.0f} images/s\n")
-        print("| online callers | job | images/s | p50 ms | p99 ms |")
-        print("|---|---|---|---|---|")
-        for callers in CALLERS:
-            _row(callers, "none", online(address, callers))
-        with busy(address):
-            for callers in CALLERS:
-                _row(callers, "running", online(address, callers))
+@contextmanager
+def running(address: str, count: int) -> Iterator[None]:
+    """A job that has been handed in, and outlasts the block; then it is cancelled."""
+    uvloop.run(_submitted(address, count))
+    yield
+    left = uvloop.run(cancel_all(address))
+    assert left, "the job was over before the load was"
 
 
-def _row(callers: int, job: str, run: Run) -> None:
-    print(f"| {callers} | {job} | {run.per_second:.0f} | {run.p50_ms:.2f} | {run.p99_ms:.2f} |", flush=True)
+async def _submitted(address: str, count: int) -> None:
+    async with AsyncClient(address) as client:
+        await hand_in(client, count)
+
+
+async def cancel_all(address: str) -> int:
+    """Cancel every job that goes on; how many items had no result."""
+    left = 0
+    async with AsyncClient(address) as client:
+        async for job in client.jobs.list():
+            if not job.state.ended:
+                cancelled = await client.jobs.cancel(job.id)
+                left += cancelled.items - cancelled.finished
+    return left
+
+
+def measured(name: str, effort: Effort) -> dict[str, Any]:
+    """One deployment: a job alone, and online callers without any, beside one, and while jobs are handed in."""
+    with tempfile.TemporaryDirectory() as folder:
+        models = Path(folder, "models")
+        shutil.copytree(ROOT / "model" / "zoo" / MODEL, models / MODEL)
+        with DEPLOYMENTS[name](models, Path(folder)) as address:
+            beside: dict[str, AbstractContextManager[None]] = {
+                "none": nullcontext(),
+                "running": running(address, 4 * effort.items),
+                "handed in": handing_in(address),
+            }
+            job = uvloop.run(run_job(address, effort.items))
+            console.print(f"{name}: {job}")
+            rows = []
+            for state, job_there in beside.items():
+                with job_there:
+                    for callers in CALLERS:
+                        run = online(address, callers, effort.seconds)
+                        console.print(f"{name}: {callers} online callers, job {state}: {run}")
+                        rows.append({"callers": callers, "job": state, **asdict(run)})
+    return {"job": asdict(job), "online": rows}
+
+
+def online(address: str, callers: int, seconds: float) -> Run:
+    """Load from a process of its own."""
+    return drive(Load(address, MODEL, str(next(PICTURES.glob("*.png"))), callers, seconds))
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The tables of docs/bench-jobs.md."""
+    machine = results["host"]
+    lines = [
+        "# Bench: jobs, and online callers beside them",
+        "",
+        "Measured by `make bench`: digits, a PNG of 28x28 per item and call. Servers, Redis and those who ask share",
+        "this machine's cores; accepted items are fsynced. A job that is *handed in* comes from a process that sends as",
+        "fast as it can, all the while.",
+        "",
+        f"{machine['date']}: {machine['cores']} cores of {machine['cpu']}. Python {machine['python']}.",
+    ]
+    for name, found in results["deployments"].items():
+        job = found["job"]
+        lines += [
+            "",
+            f"## {name[0].upper()}{name[1:]}",
+            "",
+            f"A job of {job['items']:,} pictures alone: accepted after {job['accepted_s']:.1f} s, finished after",
+            f"{job['finished_s']:.1f} s: {job['items'] / job['finished_s']:,.0f} pictures/s; {job['failed']} failed.",
+            "",
+            "| online callers | job | pictures/s | p50, ms | p99, ms | failed |",
+            "|--:|---|--:|--:|--:|--:|",
+        ]
+        for row in found["online"]:
+            latency = f"{row['p50_ms']:.2f} | {row['p99_ms']:.2f} | {row['failed']}"
+            lines.append(f"| {row['callers']} | {row['job']} | {row['per_second']:,.0f} | {latency} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    *,
+    only: Annotated[str, typer.Option(help=" or ".join(DEPLOYMENTS))] = "",
+    quick: Annotated[bool, typer.Option("--quick")] = False,
+    hand_in: Annotated[str, typer.Option(hidden=True)] = "",
+    out: Path = Path("docs"),
+) -> None:
+    """Measure and write the report."""
+    if hand_in:
+        asyncio.run(hand_in_for_ever(hand_in))
+    effort = Effort(items=2_000, seconds=1.0) if quick else Effort()
+    path = out / "bench-jobs.json"
+    known = json.loads(path.read_text())["deployments"] if path.exists() else {}
+    names = [only] if only else list(DEPLOYMENTS)
+    results = {"host": report.host(), "deployments": known | {name: measured(name, effort) for name in names}}
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    (out / "bench-jobs.md").write_text(markdown(results))
+    console.print(markdown(results), markup=False)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

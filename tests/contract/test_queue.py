@@ -190,6 +190,32 @@ async def test_a_full_line_sheds_by_entries(bench: Bench) -> None:
         task.cancel()
 
 
+async def test_bulk_work_shuts_nobody_out(bench: Bench) -> None:
+    """A line that is full of it takes no more of it, and what is asked online all the same."""
+    bulk = [bench.submit(str(n), priority=Priority.BULK) for n in range(4)]
+    await bench.queued(4)
+
+    with pytest.raises(Overloaded, match="at most 4 requests may wait, got 5"):
+        await bench.submit("more", priority=Priority.BULK)
+    online = bench.submit("online")
+    await bench.queued(5)
+    for task in (*bulk, online):
+        task.cancel()
+
+
+async def test_online_requests_and_bulk_work_share_no_batch(bench: Bench) -> None:
+    """Whoever asks online waits for the whole batch: it is not filled up with what has time."""
+    tasks = [bench.submit(str(n), priority=Priority.BULK) for n in range(2)]
+    await bench.queued(2)
+    tasks.append(bench.submit("online"))
+    await bench.queued(3)
+
+    assert [lease.request.id for lease in await bench.lease()] == ["online"]
+    assert [lease.request.id for lease in await bench.leased(2)] == ["0", "1"]
+    for task in tasks:
+        task.cancel()
+
+
 async def test_a_full_line_sheds_by_bytes(bench: Bench) -> None:
     """Few large pictures fill a line too."""
     task = bench.submit("a", size=600)

@@ -89,7 +89,7 @@ class ScriptMachine(RuleBasedStateMachine):
         sent = (MAX_ENTRIES, MAX_BYTES, -1, KEY_TTL_MS, size, b"1", token, "fe", b"", b"x" * size, 0)
         verdict = self.run(scripts.SUBMIT, keys, priority + 1, *sent)
         there = [entry for entry in self.model.values() if entry.there]
-        if len(there) >= MAX_ENTRIES:
+        if sum(entry.priority <= priority for entry in there) >= MAX_ENTRIES:
             assert verdict[0] == b"FULL"
         elif sum(entry.size for entry in there) + size > MAX_BYTES:
             assert verdict[0] == b"BYTES"

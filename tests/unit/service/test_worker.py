@@ -212,6 +212,6 @@ async def test_waiting_for_a_lane_is_no_service_time() -> None:
     lease.begun_s = 99.5
     queue.settle([(lease, EngineFailed("it broke"))])
 
-    assert queue._lines[MODEL].backlog.service_s == pytest.approx(0.5)
+    assert queue._lines[MODEL].backlog.pace.service_s == pytest.approx(0.5)
     with pytest.raises(EngineFailed):
         await asked

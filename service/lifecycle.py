@@ -9,7 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from service.core.errors import ServiceError
 
@@ -108,15 +108,12 @@ class Lifecycle:
 
     async def _follow(self) -> None:
         await self._prepare()
-        await self._follow_once()
-        while True:
-            serving, _ = self._ready()
-            await self._grpc.set_serving(serving=serving and not self._leaving)
-            await asyncio.sleep(self._poll_s)
-            try:
-                await self._follow_once()
-            except ServiceError as error:
-                self._warn(f"the served models stay as they are: {error}")
+        await keep_up(self._follow_once, self._poll_s, self._warn, then=self._say)
+
+    async def _say(self) -> None:
+        """Tell whoever watches the health whether requests may be sent."""
+        serving, _ = self._ready()
+        await self._grpc.set_serving(serving=serving and not self._leaving)
 
     async def _drain(self) -> None:
         # Whoever watches the health goes elsewhere first: gRPC cancels calls that arrive while a server closes.
@@ -126,6 +123,24 @@ class Lifecycle:
         self._inside.close()
         await self._grpc.stop(self._grace_s)
         await self._http.stop(self._grace_s)
+
+
+async def keep_up(
+    follow: Callable[[], Awaitable[None]],
+    poll_s: float,
+    warn: Callable[[str], None],
+    *,
+    then: Callable[[], Awaitable[None]] = nothing,
+) -> NoReturn:
+    """Bring what is served up to date again and again, and do what comes `then`. Raises what the first time raises."""
+    await follow()
+    while True:
+        await then()
+        await asyncio.sleep(poll_s)
+        try:
+            await follow()
+        except ServiceError as error:
+            warn(f"the served models stay as they are: {error}")
 
 
 @contextlib.contextmanager

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from service.core.errors import ServiceError
-from service.lifecycle import Door, signals
+from service.lifecycle import Door, keep_up, signals
 from service.supervision.tether import hold
 
 
@@ -65,13 +64,7 @@ class Working:
 
     async def _follow(self) -> None:
         await self._prepare()
-        await self._follow_once()
-        while True:
-            await asyncio.sleep(self._poll_s)
-            try:
-                await self._follow_once()
-            except ServiceError as error:
-                self._warn(f"the served models stay as they are: {error}")
+        await keep_up(self._follow_once, self._poll_s, self._warn)
 
     async def _drain(self) -> None:
         finishing, lost = asyncio.create_task(self._finish()), asyncio.create_task(self._lost())

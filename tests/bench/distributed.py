@@ -32,7 +32,8 @@ from tests.bench.load import Load, Run
 from tests.bench.many_workers import KEYS, PER_WORKER, workers
 from tests.bench.serving import drive, serve, work
 from tests.contract.benches import MODEL
-from tests.integration.distributed.deployment import Deployment, png
+from tests.guide import png
+from tests.integration.distributed.deployment import Deployment
 from tests.servers import RedisServer
 
 PHOTOS = Path("runs/models")

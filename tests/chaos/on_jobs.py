@@ -14,9 +14,10 @@ from service.client.jobs import JobEvent
 from service.core.jobs import ItemResult, JobState, Order
 from service.core.messages import Answer
 from tests.chaos.scenario import Recovery, scenario
-from tests.chaos.site import KEYS, Plan, Site, picture, pixels_of
+from tests.chaos.site import KEYS, Plan, Site, pixels_of
 from tests.contract.benches import until
-from tests.integration.distributed.deployment import Started, convolved
+from tests.guide import convolved, png
+from tests.integration.distributed.deployment import Started
 
 ITEMS = 100_000
 BLOWS = 30
@@ -151,7 +152,7 @@ def _outcome(result: ItemResult) -> str:
 def _pictures(folder: Path, count: int) -> Path:
     folder.mkdir()
     for number in range(count):
-        (folder / f"{number:06}.png").write_bytes(picture(pixels_of(number)))
+        (folder / f"{number:06}.png").write_bytes(png(pixels_of(number)))
     return folder
 
 

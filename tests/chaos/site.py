@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import random
 import socket
 import time
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from service.client import AsyncClient, Options, Retry
 from service.core.errors import ServiceError
@@ -25,7 +22,8 @@ from service.rpc.pb.vitrine.internal import queue_pb2
 from tests.chaos.checker import Account, account
 from tests.chaos.ledger import Ledger, lines
 from tests.contract.benches import until
-from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted, convolved
+from tests.guide import convolved, png
+from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted
 from tests.integration.distributed.deployment import until as patient
 from tests.servers import RedisServer
 
@@ -42,15 +40,6 @@ def pixels_of(number: int) -> bytes:
     """Nine that are the caller's own, none of them deadly."""
     chosen = random.Random(number)
     return bytes(chosen.randrange(DEADLY) for _ in range(9))
-
-
-def picture(pixels: bytes, padding: int = 0) -> bytes:
-    """A PNG of them."""
-    file, info = io.BytesIO(), PngInfo()
-    if padding:
-        info.add_text("padding", "x" * padding)
-    Image.frombytes("L", (3, 3), pixels).save(file, "PNG", pnginfo=info)
-    return file.getvalue()
 
 
 @dataclass
@@ -128,7 +117,7 @@ class Site:
         name = str(number)
         try:
             answer = await client.classify(
-                picture(pixels, padding), model="guide", id=name, options=Options(logits=True), timeout_s=timeout_s
+                png(pixels, padding), model="guide", id=name, options=Options(logits=True), timeout_s=timeout_s
             )
         except ServiceError as error:
             self.ledger.told([name], type(error).__name__, str(error))
@@ -149,7 +138,7 @@ class Site:
         async with asyncio.timeout(60):
             while True:
                 try:
-                    await self.clients[0].classify(picture(bytes(9)), model="guide", timeout_s=5)
+                    await self.clients[0].classify(png(bytes(9)), model="guide", timeout_s=5)
                 except ServiceError:
                     await asyncio.sleep(0.02)
                 else:

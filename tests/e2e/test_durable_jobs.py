@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import os
 import random
@@ -18,11 +17,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from PIL import Image
 
 from service.client import Answer, AsyncClient, Options
 from service.core.errors import Refused
 from service.core.jobs import Durability, Item, ItemResult, Job, JobState, Order
+from tests.guide import convolved, png
 from tests.servers import RedisServer, require
 
 ZOO = Path(__file__).parents[2] / "model" / "zoo"
@@ -33,17 +32,6 @@ COUNT = 2500
 def pixels(index: int) -> bytes:
     """Nine gray values of their own for each item."""
     return random.Random(index).randbytes(9)
-
-
-def png(index: int) -> bytes:
-    file = io.BytesIO()
-    Image.frombytes("L", (3, 3), pixels(index)).save(file, "PNG")
-    return file.getvalue()
-
-
-def convolved(nine: bytes) -> tuple[float, ...]:
-    """What the guide's network gives: the 2 x 2 kernel 0 1 / 2 3 at the four corners."""
-    return tuple(float(nine[at + 1] + 2 * nine[at + 3] + 3 * nine[at + 4]) for at in (0, 1, 3, 4))
 
 
 class Town:
@@ -138,7 +126,7 @@ async def test_a_job_outlives_workers_redis_and_its_front_end(town: Town, redis:
     _, other_address = town.serve("--redis", redis.url)
     worker = town.worker(redis.url)
     results: list[ItemResult] = []
-    items = (Item(str(n), png(n)) for n in range(COUNT))
+    items = (Item(str(n), png(pixels(n))) for n in range(COUNT))
     async with AsyncClient(other_address) as client:
         await ready(client)
         order = Order("guide", options=Options(logits=True), ttl_s=600)
@@ -179,7 +167,7 @@ def test_an_interrupted_submission_goes_on(town: Town, tmp_path: Path) -> None:
     folder.mkdir()
     names = [f"{n:04}.png" for n in range(800)]
     for n, name in enumerate(names):
-        (folder / name).write_bytes(png(n))
+        (folder / name).write_bytes(png(pixels(n)))
     server, address = town.embedded(tmp_path / "data")
     submitting = town.start("jobs", "submit", "--server", address, "--model", "guide", os.path.relpath(folder))
 
@@ -234,7 +222,7 @@ async def test_a_valkey_that_dies_is_started_again(town: Town, tmp_path: Path) -
         await ready(client)
         order = Order("guide", options=Options(logits=True))
         job = await client.jobs.open(order)
-        await client.jobs.append(job.id, 0, [Item(str(n), png(n)) for n in range(500)])
+        await client.jobs.append(job.id, 0, [Item(str(n), png(pixels(n))) for n in range(500)])
         (valkey,) = [p for p in psutil.Process(server.pid).children() if "valkey" in p.name()]
         with contextlib.suppress(psutil.NoSuchProcess):
             valkey.send_signal(signal.SIGKILL)

@@ -17,6 +17,7 @@ from service.rpc.pb.vitrine.v1 import classifier_pb2, models_pb2
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
 from tests.fakes import FakeCatalog, FakeClassifier
+from tests.integration.api.reflected import reflected
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -90,14 +91,8 @@ async def _next(call: Any) -> health_pb2.HealthCheckResponse:
 async def test_reflection_knows_both_pools(channel: grpc.aio.Channel, symbol: str, file: str) -> None:
     """The standard's messages are apart from all others, and grpcurl finds them all the same."""
     asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
-    ask = channel.stream_stream(
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )
-    reply = await ask(iter([asked])).read()
+    reply = await reflected(channel, asked)
 
-    assert isinstance(reply, reflection_pb2.ServerReflectionResponse)
     described = descriptor_pb2.FileDescriptorProto.FromString(reply.file_descriptor_response.file_descriptor_proto[0])
     assert described.name == file
 

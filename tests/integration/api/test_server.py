@@ -15,6 +15,7 @@ from service.rpc.pb.vitrine.v1 import classifier_pb2, models_pb2
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
 from tests.fakes import FakeCatalog, FakeClassifier
+from tests.integration.api.reflected import reflected
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -76,14 +77,8 @@ async def test_health_follows_readiness(server: GrpcServer, channel: grpc.aio.Ch
 async def test_reflection_lists_our_services(channel: grpc.aio.Channel) -> None:
     """So that grpcurl and friends work without our files."""
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
-    ask = channel.stream_stream(
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )
-    reply = await ask(iter([asked])).read()
+    reply = await reflected(channel, asked)
 
-    assert isinstance(reply, reflection_pb2.ServerReflectionResponse)
     assert {service.name for service in reply.list_services_response.service} == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",

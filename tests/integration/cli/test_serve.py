@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import signal
 import subprocess
@@ -14,11 +13,11 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from PIL import Image
 
 from service.client import Client, Options, Retry
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
+from tests.guide import NINE, convolved, png
 
 ZOO = Path(__file__).parents[3] / "model" / "zoo"
 
@@ -46,18 +45,6 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
             process.kill()
 
 
-def png(pixels: bytes) -> bytes:
-    """A grayscale picture of 3 x 3."""
-    file = io.BytesIO()
-    Image.frombytes("L", (3, 3), pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def convolved(pixels: bytes) -> tuple[float, ...]:
-    """The 2 x 2 kernel 0 1 / 2 3 at the four corners."""
-    return tuple(float(pixels[at + 1] + 2 * pixels[at + 3] + 3 * pixels[at + 4]) for at in (0, 1, 3, 4))
-
-
 def logits(response: pb.ClassifyResponse) -> tuple[float, ...]:
     return tuple(response.logits)
 
@@ -65,7 +52,7 @@ def logits(response: pb.ClassifyResponse) -> tuple[float, ...]:
 @pytest.fixture
 def nine() -> bytes:
     """The worked example's picture: pixels 0 to 8."""
-    return png(bytes(range(9)))
+    return NINE
 
 
 def test_what_it_prints_can_be_called(serving: Serving, nine: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
@@ -17,7 +16,6 @@ from typing import Any, TypeVar
 
 import httpx
 import psutil
-from PIL import Image
 
 from tests.servers import RedisServer
 
@@ -39,18 +37,6 @@ def until(condition: Callable[[], object], timeout_s: float = 60.0) -> float:
         assert time.monotonic() - started < timeout_s
         time.sleep(0.01)
     return time.monotonic() - started
-
-
-def png(pixels: bytes) -> bytes:
-    """A grayscale picture of 3 x 3."""
-    file = io.BytesIO()
-    Image.frombytes("L", (3, 3), pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def convolved(pixels: bytes) -> tuple[float, ...]:
-    """What `guide` gives for them: the 2 x 2 kernel 0 1 / 2 3 at the four corners."""
-    return tuple(float(pixels[at + 1] + 2 * pixels[at + 3] + 3 * pixels[at + 4]) for at in (0, 1, 3, 4))
 
 
 @dataclass

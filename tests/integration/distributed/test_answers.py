@@ -20,7 +20,8 @@ from service.core.messages import ModelKey
 from service.core.spec import Spec
 from service.engine.loading import EnginePolicy, load
 from service.engine.store import ModelStore
-from tests.integration.distributed.deployment import ROOT, ZOO, Deployment, Started, WorkerStarted, convolved, png
+from tests.guide import convolved, png
+from tests.integration.distributed.deployment import ROOT, ZOO, Deployment, Started, WorkerStarted
 
 LOGITS = Options(logits=True)
 

@@ -13,7 +13,8 @@ import pytest
 
 from service.client import Client, Retry
 from service.core.errors import NotReady, Overloaded, Reason
-from tests.integration.distributed.deployment import Deployment, Started, png, until
+from tests.guide import png
+from tests.integration.distributed.deployment import Deployment, Started, until
 from tests.servers import RedisServer, require
 
 ONCE = Retry(budget_s=0)

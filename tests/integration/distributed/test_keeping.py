@@ -6,7 +6,8 @@ import shutil
 
 from service.client import Client, Routing
 from service.core.errors import NoSuchPrediction
-from tests.integration.distributed.deployment import ZOO, Deployment, png, until
+from tests.guide import png
+from tests.integration.distributed.deployment import ZOO, Deployment, until
 
 SETTINGS = {"CACHE_BYTES": "1000000", "PREDICTION_SHARE": "1"}
 

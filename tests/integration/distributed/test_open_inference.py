@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from service.rpc.open_inference import pb
-from tests.integration.distributed.deployment import Started, convolved
+from tests.guide import convolved
+from tests.integration.distributed.deployment import Started
 
 PIXELS = bytes(range(18))
 

@@ -12,7 +12,8 @@ import pytest
 
 from service.client import Client, Retry
 from service.core.errors import EngineFailed
-from tests.integration.distributed.deployment import ROOT, Deployment, png, until
+from tests.guide import png
+from tests.integration.distributed.deployment import ROOT, Deployment, until
 from tests.integration.distributed.traps.sitecustomize import DEADLY
 
 POISON = bytes([DEADLY]) + bytes(8)

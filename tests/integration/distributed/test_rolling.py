@@ -12,7 +12,8 @@ import pytest
 from service.client import CHANNEL_OPTIONS
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
-from tests.integration.distributed.deployment import Deployment, Started, convolved, png
+from tests.guide import convolved, png
+from tests.integration.distributed.deployment import Deployment, Started
 from tests.servers import free_port
 
 CALLERS = 8

@@ -14,7 +14,8 @@ import pytest
 
 from service.client import AsyncClient, Options, Retry
 from service.core.errors import NotReady, ServiceError
-from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted, convolved, png, until
+from tests.guide import convolved, png
+from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted, until
 from tests.integration.distributed.traps.sitecustomize import DEADLY
 
 ONCE = Retry(budget_s=0)

@@ -66,21 +66,10 @@ async def test_every_request_is_answered_although(server: RedisServer, breaks: C
         assert await ids(tasks) == NAMES
 
 
-async def test_a_restart_with_an_append_only_file_loses_nothing(make_server: Callable[..., RedisServer]) -> None:
-    """Kill -9 of Redis, a new start: everything that was asked is answered, and nothing is left in Redis."""
-    server = make_server(durable=True)
-    async with working(server) as lanes, asking(server) as front_end:
-        tasks = ask(front_end, NAMES)
-        await computing(50, tasks, lanes)
-        server.kill()
-        await asyncio.to_thread(server.start)
-
-        assert await ids(tasks) == NAMES
-
-
-async def test_requests_survive_a_redis_that_comes_back_empty(make_server: Callable[..., RedisServer]) -> None:
-    """The front-end holds the pictures, and submits again what Redis has forgotten."""
-    server = make_server()
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_restart_of_redis_loses_nothing(make_server: Callable[..., RedisServer], durable: bool) -> None:  # noqa: FBT001
+    """Kill -9, a new start: all that was asked is answered. A Redis that comes back empty is told again."""
+    server = make_server(durable=durable)
     async with working(server) as lanes, asking(server) as front_end:
         tasks = ask(front_end, NAMES)
         await computing(50, tasks, lanes)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trustme
-from PIL import Image
 
 from service.api.gatekeeper import Gatekeeper
 from service.api.server import GrpcServer, GrpcSettings
@@ -19,6 +17,7 @@ from service.security.gate import Gate
 from service.security.pacing import LocalPacing
 from service.security.tls import TlsFiles
 from tests.fakes import FakeCatalog, FakeClassifier
+from tests.guide import NINE
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,4 @@ async def open_server(inside: FakeClassifier, ring: Ring) -> AsyncIterator[Open]
 @pytest.fixture
 def nine() -> bytes:
     """The picture of the worked example: pixels 0 to 8."""
-    file = io.BytesIO()
-    Image.frombytes("L", (3, 3), bytes(range(9))).save(file, "PNG")
-    return file.getvalue()
+    return NINE

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
+from tests.guide import NINE
 from tests.serving import Serving, starter
 
 
@@ -22,6 +21,4 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
 @pytest.fixture
 def nine() -> bytes:
     """The picture of the worked example: pixels 0 to 8."""
-    file = io.BytesIO()
-    Image.frombytes("L", (3, 3), bytes(range(9))).save(file, "PNG")
-    return file.getvalue()
+    return NINE

@@ -16,7 +16,8 @@ import pytest
 from service.client import Client
 from service.core.access import Scope
 from service.security import keys
-from tests.integration.distributed.deployment import Deployment, png, until
+from tests.guide import png
+from tests.integration.distributed.deployment import Deployment, until
 from tests.serving import PATIENT, Serving
 
 NINE = png(bytes(range(9)))

@@ -16,7 +16,8 @@ from service.config import parse
 from service.core.errors import InvalidInput
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1 import classifier_pb2_grpc
-from tests.integration.distributed.deployment import Deployment, png
+from tests.guide import png
+from tests.integration.distributed.deployment import Deployment
 from tests.otlp import Collector, Recorded
 from tests.serving import Serving
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from model import reference
 from model.checkpoint import write_bytes
 from service.core import manifest
-from service.core.drift import Profile, quantiles
+from service.core.drift import Profile, channel_means, quantiles
 from service.core.introspection import Kernels
 from service.core.manifest import MANIFEST_FILE, PROFILE_FILE, Manifest
-from service.core.maps import as_maps
 from service.core.spec import INPUT_NAME, Spec
 from service.core.tuning import Setting
 from service.engine.folding import surviving_tensors
@@ -65,7 +64,7 @@ def _means(tapped: TapSession, pixels: NDArray[np.uint8]) -> Mapping[str, NDArra
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in tapped.tensors}
     for batch in reference.batches(pixels, _batch(tapped, pixels)):
         for name, values in tapped.run(batch).items():
-            found[name] += [as_maps(picture).mean(axis=(1, 2), dtype=np.float64) for picture in values]
+            found[name] += [channel_means(picture) for picture in values]
     return {name: np.stack(means) for name, means in found.items()}
 
 

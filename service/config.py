@@ -104,6 +104,14 @@ class Config(BaseSettings):
     picture_bytes: Positive = Field(64 * MIB, description="bytes of the pictures that introspection keeps by id")
     picture_ttl_s: float = Field(600.0, gt=0, description="seconds that such a picture is kept after its last use")
 
+    drift_share: float = Field(
+        0.0, ge=0, le=1, description="share of answered pictures whose activations are compared with those of export"
+    )
+    drift_window: int = Field(500, ge=50, le=10_000, description="newest of these pictures that are compared")
+    drift_layers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="layers that are looked at, 16 at most: names, or patterns with * and **; 4 when unset"
+    )
+
     data_dir: Path | None = Field(None, description="folder that keeps durable jobs, where no Redis does")
     job_bytes: Positive = Field(1024 * MIB, description="bytes of the inputs of jobs that may wait for their results")
     job_durability: Literal["fsynced", "written", "any"] = Field(
@@ -139,7 +147,9 @@ class Config(BaseSettings):
     log_requests_per_s: int = Field(100, ge=0, description="lines of single requests in a second (info); 0: none")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
 
-    @field_validator("providers", "job_hosts", "job_buckets", "tls_client_scopes", "certificates", mode="before")
+    @field_validator(
+        "providers", "job_hosts", "job_buckets", "tls_client_scopes", "certificates", "drift_layers", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

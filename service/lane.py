@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,13 @@ from service.core.ports import Engine
 from service.core.scores import scores, top_k
 
 Outcomes = list[tuple[Lease, Outcome]]
+
+
+class Batches(Protocol):
+    """What a lane's thread runs."""
+
+    def classify(self, leases: Sequence[Lease], *, alone: bool = False) -> Outcomes:
+        """One outcome for each lease; see `Lane.classify`."""
 
 
 @dataclass(frozen=True, slots=True)

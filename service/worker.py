@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol
 
 from service.core.events import BatchTaken, Emit
-from service.core.messages import Lease, ModelKey
+from service.core.messages import ModelKey
 from service.core.ports import Engine, Work
 from service.core.share import bound, share
-from service.lane import Outcomes
-
-
-class Batches(Protocol):
-    """What a lane's thread runs."""
-
-    def classify(self, leases: Sequence[Lease], *, alone: bool = False) -> Outcomes:
-        """One outcome for each lease; see `Lane.classify`."""
+from service.lane import Batches
 
 
 class Worker:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from service.bootstrap.doors import glass
+from service.bootstrap.drift import drift_watching
 from service.bootstrap.embedded_jobs import embedded_jobs
-from service.bootstrap.engines import file_of, opener
+from service.bootstrap.engines import opener, source_of
 from service.bootstrap.glass import diagnostics, introspector
 from service.bootstrap.keeping import prediction_folder
 from service.bootstrap.parts import image_limits, queue_limits
@@ -17,7 +18,6 @@ from service.config import Config
 from service.core.messages import ModelKey
 from service.core.ports import Engine
 from service.engine.store import ModelStore
-from service.engine.taps import TapSource
 from service.introspect.tapping import Subject
 from service.lane import Lane
 from service.lifecycle import Lifecycle
@@ -32,7 +32,7 @@ def build(config: Config) -> Lifecycle:
     store, limits, emit = ModelStore(config.models), image_limits(config), around.emit
 
     def host(key: ModelKey, engine: Engine) -> Host:
-        lane = around.tracing.lane(key, Lane(key, engine, limits, emit))
+        lane = around.tracing.lane(key, drift.lane(key, engine, Lane(key, engine, limits, emit)))
         return jobs.feed(key, engine, Worker(key, engine, queue, lane, emit, ahead=1))
 
     def routed(name: str) -> Collection[int]:
@@ -41,9 +41,9 @@ def build(config: Config) -> Lifecycle:
     def subject(name: str, number: int) -> Subject:
         key = routes.settle(name, number)
         engine = catalog.engine(key)
-        source = TapSource(engine.digest, engine.tuning.chosen, lambda: file_of(store, key, engine.digest))
-        return Subject(key, engine, source)
+        return Subject(key, engine, source_of(store, key, engine))
 
+    drift = drift_watching(config, store, emit)
     looking = introspector(config, subject)
     queue = MemoryQueue(queue_limits(config), emit)
     catalog = Catalog(
@@ -66,7 +66,7 @@ def build(config: Config) -> Lifecycle:
             routes,
             jobs.inside,
             glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None,
-            behind=[*jobs.behind, catalog, *([predictions] if predictions else [])],
+            behind=[*drift.behind(), *jobs.behind, catalog, *([predictions] if predictions else [])],
             poll_s=config.poll_s,
             predictions=predictions,
         ),

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from service.bootstrap.parts import log
 from service.config import Config
+from service.core.drift import Profile
 from service.core.errors import Refused
 from service.core.messages import ModelKey
 from service.core.ports import Engine
 from service.engine.loading import EnginePolicy, check, load
 from service.engine.runtime import installed_runtime
 from service.engine.store import ModelStore, StoredModel
+from service.engine.taps import TapSource
 from service.introspect.diagnostics import Kept
 
 
@@ -33,6 +35,16 @@ def opener(config: Config, store: ModelStore) -> Callable[[ModelKey], Engine]:
 def file_of(store: ModelStore, key: ModelKey, digest: str) -> bytes:
     """The model file with that digest; raises `Refused` when another one has taken its place."""
     return _stored(store, key, digest).model
+
+
+def source_of(store: ModelStore, key: ModelKey, engine: Engine) -> TapSource:
+    """Where sessions that look into a served version come from."""
+    return TapSource(engine.digest, engine.tuning.chosen, lambda: file_of(store, key, engine.digest))
+
+
+def profile_of(store: ModelStore, key: ModelKey, digest: str) -> Profile | None:
+    """What the layers of that model file gave at export; raises `Refused` when another one has taken its place."""
+    return _stored(store, key, digest).profile()
 
 
 def kept_of(store: ModelStore, key: ModelKey, digest: str) -> Kept:

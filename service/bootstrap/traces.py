@@ -16,8 +16,7 @@ from service.config import Config
 from service.core.errors import InvalidInput
 from service.core.messages import ModelKey
 from service.dispatch import Dispatcher
-from service.lane import Lane
-from service.worker import Batches
+from service.lane import Batches
 
 if TYPE_CHECKING:
     from service.telemetry.traced import TracedAsking
@@ -42,7 +41,7 @@ class Traces:
 
         return TracedAsking(inside, self.tracer)
 
-    def lane(self, model: ModelKey, lane: Lane) -> Batches:
+    def lane(self, model: ModelKey, lane: Batches) -> Batches:
         """Each batch, and the stages of its requests."""
         if self.tracer is None:
             return lane

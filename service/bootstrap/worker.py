@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 
+from service.bootstrap.drift import drift_watching
 from service.bootstrap.engines import opener
 from service.bootstrap.guards import guards
 from service.bootstrap.parts import VERSION, certificates, http_patience, image_limits, log, observed, uri_fetcher
@@ -53,7 +54,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     tracing = traces(config, "worker")
 
     def host(key: ModelKey, engine: Engine) -> Worker:
-        lane = tracing.lane(key, Lane(key, engine, limits, emit))
+        lane = tracing.lane(key, drift.lane(key, engine, Lane(key, engine, limits, emit)))
         return Worker(key, engine, work, watchdog.watch(key, lane, _batch_s(engine.tuning)), emit)
 
     def routed(name: str) -> Collection[int]:
@@ -66,6 +67,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
         await catalog.close()
         await work.delivered()
 
+    drift = drift_watching(config, store, emit)
     watchdog = Watchdog(Patience(config.stuck_factor, config.stuck_s))
     fetcher = uri_fetcher(config)
     work = RedisWork(server, emit, worker=incarnation.name, fetch=fetcher)
@@ -85,7 +87,7 @@ def build_worker(config: WorkerConfig, incarnation: Incarnation) -> Working:
     )
     emit(WorkerStarted(incarnation.restarts))
     return Working(
-        _all(*tracing.behind(), records, fetcher, work),
+        _all(*tracing.behind(), *drift.behind(), records, fetcher, work),
         http,
         prepare=partial(vet, server),
         follow=with_routes(routes, catalog.follow),

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.graph import Array
+from service.core.maps import as_maps
+
 #: Rows of a profile: the quantiles 0, 1/32, ... 1 of each channel's means.
 QUANTILES = 33
 #: Fewer images say nothing about a distribution.
@@ -63,6 +66,12 @@ class Drift:
     def enough(self) -> bool:
         """Whether there are images enough to conclude anything."""
         return min(self.images, self.reference_images) >= ENOUGH
+
+
+def channel_means(picture: Array) -> NDArray[np.float64]:
+    """What is compared: one picture's output of a layer, as its means [channels]."""
+    found: NDArray[np.float64] = as_maps(picture).mean(axis=(1, 2), dtype=np.float64)
+    return found
 
 
 def quantiles(means: Means) -> NDArray[np.float32]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from service.core.drift_window import LayerDrift
 from service.core.errors import Code, Reason
 from service.core.messages import ModelKey, Prediction, Timing
 from service.core.routing import Routing
@@ -147,6 +148,24 @@ class PredictionLogged:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftSampled:
+    """An answered picture was shown to the watched layers, or was not: too many waited, or it could not be."""
+
+    model: ModelKey
+    outcome: Literal["measured", "dropped", "failed"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftMeasured:
+    """How far the watched layers are from what they gave at export, over the last `images` pictures answered."""
+
+    model: ModelKey
+    images: int
+    layers: Mapping[str, LayerDrift]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarted:
     """A worker's child process began to work; `restarts` children were there before it."""
 
@@ -206,6 +225,8 @@ Event = (
     | Compared
     | CacheAsked
     | PredictionLogged
+    | DriftSampled
+    | DriftMeasured
     | Redelivered
     | Buried
     | JobItemsDone

@@ -96,16 +96,16 @@ def select(layers: Sequence[LayerInfo], selector: Selector) -> tuple[LayerInfo, 
     Raises `InvalidInput` for an empty pattern, `NoSuchLayer` for one in `include` that matches nothing.
     """
     named = any(layer.named_by == "module" for layer in layers)
-    included = [_pattern(text, f"layers.include[{i}]", named=named) for i, text in enumerate(selector.include)]
-    excluded = [_pattern(text, f"layers.exclude[{i}]", named=named) for i, text in enumerate(selector.exclude)]
-    for text, pattern in zip(selector.include, included, strict=True):
-        if not any(_matches(layer, pattern) for layer in layers):
+    included = [pattern(text, f"layers.include[{i}]", named=named) for i, text in enumerate(selector.include)]
+    excluded = [pattern(text, f"layers.exclude[{i}]", named=named) for i, text in enumerate(selector.exclude)]
+    for text, wanted in zip(selector.include, included, strict=True):
+        if not any(_matches(layer, wanted) for layer in layers):
             raise missing(layers, text)
     chosen = (
         layer
         for layer in _offered(layers, selector)
-        if (not included or any(_matches(layer, pattern) for pattern in included))
-        and not any(_matches(layer, pattern) for pattern in excluded)
+        if (not included or any(_matches(layer, each) for each in included))
+        and not any(_matches(layer, each) for each in excluded)
         and _is_wanted(layer, selector)
     )
     return tuple(chosen)[: selector.limit or None]
@@ -142,18 +142,21 @@ def _is_wanted(layer: LayerInfo, selector: Selector) -> bool:
     )
 
 
-def _matches(layer: LayerInfo, pattern: re.Pattern[str]) -> bool:
+def _matches(layer: LayerInfo, wanted: re.Pattern[str]) -> bool:
     """A pattern with wildcards means every call of a module; a plain name means one."""
-    return pattern.fullmatch(layer.id) is not None or (
-        pattern.groups > 0 and layer.named_by == "module" and pattern.fullmatch(layer.path) is not None
+    return wanted.fullmatch(layer.id) is not None or (
+        wanted.groups > 0 and layer.named_by == "module" and wanted.fullmatch(layer.path) is not None
     )
 
 
 _WILDCARDS = {"**.": r"((?:.*\.)?)", "**": r"(.*)", "*": r"([^.]*)", "?": r"([^.])"}
 
 
-def _pattern(text: str, field: str, *, named: bool) -> re.Pattern[str]:
-    """`named`: whether there are modules, beside which other operations hide from stars."""
+def pattern(text: str, field: str, *, named: bool) -> re.Pattern[str]:
+    """What a pattern matches of ids and paths; `named`: whether there are modules, beside which others hide from stars.
+
+    Raises `InvalidInput`, naming the `field`, when it is empty.
+    """
     if not text:
         raise InvalidInput(field, "a layer's name, or a pattern with *, ** or ?", repr(text))
     parts = re.split(r"(\*\*\.|\*\*|\*|\?)", text)

@@ -101,7 +101,7 @@ class TapSessions:
                 self._kept.move_to_end(key)
                 return Built(self._kept[key], 0.0)
             started = self._now()
-            self._kept[key] = session = _build(source, wanted, kernels)
+            self._kept[key] = session = build(source, wanted, kernels)
             self._evict()
             return Built(session, self._now() - started)
 
@@ -116,7 +116,8 @@ class TapSessions:
             self._kept.popitem(last=False)
 
 
-def _build(source: TapSource, tensors: tuple[str, ...], kernels: Kernels) -> TapSession:
+def build(source: TapSource, tensors: Sequence[str], kernels: Kernels) -> TapSession:
+    """A session that gives `tensors`, to be kept by whoever uses it. Blocks. Raises what `TapSessions.get` does."""
     whole = graph.parse(source.read())
     model = graph.tapped(whole, tensors)
     if kernels is Kernels.AS_SERVED:
@@ -126,7 +127,7 @@ def _build(source: TapSource, tensors: tuple[str, ...], kernels: Kernels) -> Tap
         session = open_session(model, _INTEGERS)
     else:
         session = _reference(model)
-    return TapSession(session, tensors, len(model))
+    return TapSession(session, tuple(tensors), len(model))
 
 
 def _reference(model: bytes) -> ort.InferenceSession:

@@ -42,7 +42,7 @@ class Desk:
         emit: Emit | None = None,
     ) -> None:
         self._emit = emit
-        self._pool = ThreadPoolExecutor(threads, "introspect", initializer=_step_back)
+        self._pool = ThreadPoolExecutor(threads, "introspect", initializer=step_back)
         self._free = asyncio.Semaphore(threads)
         self._limit = threads + max_waiting
         self._admitted = 0
@@ -118,7 +118,7 @@ def named(layers: Sequence[str]) -> dict[str, object]:
     return {"layers": len(layers), "names": [*layers[:_NAMED], *(["..."] if len(layers) > _NAMED else [])]}
 
 
-def _step_back() -> None:
+def step_back() -> None:
     """Lower the priority of this thread; Linux counts it per thread."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 
 from service.core.messages import Lease, ModelKey
 from service.core.patience import Patience
-from service.lane import Outcomes
-from service.worker import Batches
+from service.lane import Batches, Outcomes
 
 #: Batches of a model that are remembered, for their p99.
 _REMEMBERED = 512

@@ -10,7 +10,15 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from service.core.events import BatchBisected, Compared, Event, ModelChanged, ProviderFellBack, RoutingChanged
+from service.core.events import (
+    BatchBisected,
+    Compared,
+    DriftSampled,
+    Event,
+    ModelChanged,
+    ProviderFellBack,
+    RoutingChanged,
+)
 from service.telemetry.context import REQUEST_ID, trace_id
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -93,6 +101,8 @@ def log_event(event: Event) -> None:
             _log.info("routing in force", model=event.model, revision=event.revision, **known)
         case Compared(outcome="disagreed"):
             _log.info("shadow disagrees", request=event.id, model=str(event.model), shadow=str(event.shadow))
+        case DriftSampled(outcome="failed"):
+            _log.info("activation drift not measured", model=str(event.model), reason=event.reason)
         case BatchBisected():
             _log.warning(
                 "batch failed, halved",

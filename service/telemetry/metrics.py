@@ -16,6 +16,8 @@ from service.core.events import (
     BatchRan,
     CacheAsked,
     Compared,
+    DriftMeasured,
+    DriftSampled,
     Dropped,
     Event,
     ModelChanged,
@@ -32,6 +34,7 @@ from service.telemetry.caching import CacheCollector
 from service.telemetry.certificates import CertificateExpiry
 from service.telemetry.context import TRACEPARENT, sampled, trace_id
 from service.telemetry.depths import Held, Waiting
+from service.telemetry.drift import DriftSeries
 from service.telemetry.histograms import BulkHistogram, Series
 from service.telemetry.lines import LineSeries
 from service.telemetry.models import ModelSeries
@@ -94,6 +97,7 @@ class Metrics:
         )
         self._models = ModelSeries(registry)
         self._routing = RoutingSeries(registry)
+        self._drift = DriftSeries(registry, self._models.ready)
         self._cached = Counter(
             "vitrine_cache_requests",
             "Lookups in the response cache: hit here, shared with others, joined a request under way, or miss",
@@ -157,6 +161,8 @@ class Metrics:
                 self._models.change(event)
             case ProviderFellBack():
                 self._models.fall_back(event)
+            case DriftSampled() | DriftMeasured():
+                self._drift.emit(event)
             case RoutingChanged() | Compared() | CacheAsked() | PredictionLogged():
                 self._spread(event)
             case _:

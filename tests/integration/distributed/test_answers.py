@@ -21,7 +21,7 @@ from service.core.spec import Spec
 from service.engine.loading import EnginePolicy, load
 from service.engine.store import ModelStore
 from tests.guide import convolved, png
-from tests.integration.distributed.deployment import ROOT, ZOO, Deployment, Started, WorkerStarted
+from tests.integration.distributed.deployment import ROOT, ZOO, Deployment, Started, WorkerStarted, until
 
 LOGITS = Options(logits=True)
 
@@ -97,6 +97,17 @@ def test_metrics_tell_where_work_is(
     assert 'vitrine_queue_entries{model="guide",version="1"}' in front_end.get("/metrics").text
     assert [worker.metric("vitrine_worker_restarts_total") for worker in workers] == [0, 0]
     assert [worker.get("/healthz").text for worker in workers] == ["live\n", "live\n"]
+
+
+def test_a_worker_tells_whether_its_activations_drift(deployment: Deployment) -> None:
+    """Where the lanes are the pictures are; what a worker answers for others is looked at there."""
+    worker, front_end = deployment.worker(model="fashion", DRIFT_SHARE="1"), deployment.front_end()
+    deployment.ready(worker, front_end)
+    with Client(front_end.address("gRPC")) as client:
+        client.classify(png(bytes(9)), model="fashion")
+    series = 'vitrine_activation_drift_samples_total{model="fashion",outcome="measured"}'
+
+    until(lambda: worker.metric(series) == 1)
 
 
 def test_models_can_be_looked_into_where_they_are_mounted(shared: Deployment, front_end: Started) -> None:

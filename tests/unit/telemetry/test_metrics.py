@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.core.drift_window import LayerDrift
 from service.core.errors import Code, Reason
 from service.core.events import (
     BatchBisected,
     BatchRan,
     BatchTaken,
     Buried,
+    DriftMeasured,
+    DriftSampled,
     Dropped,
     Event,
     JobChanged,
@@ -245,6 +248,19 @@ def test_a_tuned_version_shows_its_setting() -> None:
     assert samples["vitrine_model_tuned_latency_seconds model=digits version=3"] == 0.0015
     assert samples["vitrine_model_settings_ruled_out model=digits version=3"] == 1
     assert not [name for name in samples if "fashion" in name]
+
+
+def test_drift_is_told_of_versions_that_answer() -> None:
+    """By layer, as it was measured last; one that was unloaded has no such series."""
+    measured = [DriftMeasured(DIGITS, 100, {"stem": LayerDrift(share, 0.75)}) for share in (0.5, 0.25)]
+    events: list[Event] = [ModelChanged(DIGITS, "ready"), *measured, DriftSampled(DIGITS, "measured")]
+    samples, later = after(*events), after(*events, ModelChanged(DIGITS, "unloaded"))
+
+    assert samples["vitrine_activation_drift_ratio layer=stem model=digits version=3"] == 0.25
+    assert samples["vitrine_activation_drift_distance layer=stem model=digits version=3"] == 0.75
+    assert samples["vitrine_activation_drift_pictures model=digits version=3"] == 100
+    assert samples["vitrine_activation_drift_samples_total model=digits outcome=measured"] == 1
+    assert "vitrine_activation_drift_ratio layer=stem model=digits version=3" not in later
 
 
 def test_a_slow_request_leads_to_its_trace() -> None:

@@ -198,6 +198,13 @@ def parse(flags: dict[str, Any], file: Path | None = None) -> Config:
     return parse_as(Config, flags, file)
 
 
+class _File(YamlConfigSettingsSource):
+    """A YAML file, without the options of other commands that it may hold (`service.cli.defaults`)."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__call__().items() if name != "commands"}
+
+
 def parse_as(kind: type[Parsed], flags: dict[str, Any], file: Path | None = None) -> Parsed:
     """Like `parse`, for one role's configuration."""
 
@@ -207,7 +214,7 @@ def parse_as(kind: type[Parsed], flags: dict[str, Any], file: Path | None = None
             cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             ahead = super().settings_customise_sources(settings_cls, *sources, **named)
-            return (*ahead, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+            return (*ahead, _File(settings_cls, yaml_file=file))
 
     if file is not None and not file.is_file():
         raise InvalidInput("config", "must be a YAML file", file)

@@ -25,7 +25,7 @@ def classify(
     route_key: Annotated[str, typer.Option(help="all pictures get the version of a split that this key gets")] = "",
     top_k: TopK = 5,
     min_score: MinScore = 0.0,
-    form: Annotated[Literal["table", "jsonl", "csv"], typer.Option("--format", help="what to write")] = "table",
+    format: Annotated[Literal["table", "jsonl", "csv"], typer.Option(help="what to write")] = "table",
     concurrency: Annotated[int, typer.Option(min=1, help="pictures in flight at once")] = 16,
     timeout_s: Annotated[float, typer.Option(min=0.001, help="seconds for one picture, retries included")] = 30.0,
     output: Annotated[Path | None, typer.Option(help="file to write to instead of stdout")] = None,
@@ -38,5 +38,5 @@ def classify(
     options = Options(top_k, min_score)
     if label and model_version:
         raise typer.BadParameter("--label names a version already: it cannot stand beside --model-version")
-    job = Job(server, model, model_version, options, form, concurrency, timeout_s, output, label, route_key, wait_s)
+    job = Job(server, model, model_version, options, format, concurrency, timeout_s, output, label, route_key, wait_s)
     raise typer.Exit(FAILED if run(job, paths) else 0)

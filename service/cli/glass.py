@@ -32,7 +32,7 @@ def features(
     *,
     model: ModelName,
     layers: LayerPatterns = None,
-    form: Annotated[Literal["png", "npy", "html"], typer.Option("--format", help="what to write")] = "png",
+    format: Annotated[Literal["png", "npy", "html"], typer.Option(help="what to write")] = "png",
     out: Annotated[Path, typer.Option(help="folder for the files")] = Path("features"),
     channels: Annotated[
         int | None, typer.Option(min=0, help="the strongest so many of each layer, 0 for all; pictures show 64")
@@ -46,8 +46,8 @@ def features(
     from service.commands.features import SHOWN, Job, run
     from service.core.introspection import Kernels
 
-    shown = channels if channels is not None else 0 if form == "npy" else SHOWN
-    job = Job(server, model, model_version, layers or (), image, form, out, shown, Kernels(kernels), timeout_s)
+    shown = channels if channels is not None else 0 if format == "npy" else SHOWN
+    job = Job(server, model, model_version, layers or (), image, format, out, shown, Kernels(kernels), timeout_s)
     run(job)
 
 

@@ -11,7 +11,7 @@ Redis = Annotated[str | None, typer.Option(envvar="VITRINE_REDIS", help="URL of 
 RedisPasswordFile = Annotated[
     Path | None, typer.Option(envvar="VITRINE_REDIS_PASSWORD_FILE", help="file with its password")
 ]
-QueueForm = Annotated[Literal["table", "json"], typer.Option("--format", help="what to write")]
+QueueForm = Annotated[Literal["table", "json"], typer.Option(help="what to write")]
 LetterName = Annotated[str, typer.Argument(metavar="LETTER", help="its name, as `list` shows it")]
 
 app = typer.Typer(help="Look at the queue in Redis: what waits, who works on it, what has died.")
@@ -26,24 +26,24 @@ def show(
     redis: Redis = None,
     redis_password_file: RedisPasswordFile = None,
     once: Annotated[bool, typer.Option("--once", help="print it once instead of following it")] = False,
-    form: QueueForm = "table",
+    format: QueueForm = "table",
     interval_s: Annotated[float, typer.Option(min=0.05, help="seconds between two looks")] = 1.0,
 ) -> None:
     """Follow the queue: depth by priority, oldest request, leases, workers, dead letters."""
     if context.invoked_subcommand is None:
         from service.commands import queue
 
-        queue.show(queue.Place(redis, redis_password_file), once=once, form=form, interval_s=interval_s)
+        queue.show(queue.Place(redis, redis_password_file), once=once, form=format, interval_s=interval_s)
 
 
 @dead.command("list")
 def show_letters(
-    *, redis: Redis = None, redis_password_file: RedisPasswordFile = None, form: QueueForm = "table"
+    *, redis: Redis = None, redis_password_file: RedisPasswordFile = None, format: QueueForm = "table"
 ) -> None:
     """List the dead letters."""
     from service.commands import queue
 
-    queue.show_letters(queue.Place(redis, redis_password_file), form)
+    queue.show_letters(queue.Place(redis, redis_password_file), format)
 
 
 @dead.command("show")

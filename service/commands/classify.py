@@ -104,9 +104,9 @@ async def _write(results: AsyncIterable[Result], write: Write, out: TextIO, prog
         write(result)
         out.flush()  # whoever follows the output sees each result when it is there
         done += 1
-        progress.update(BAR, completed=done)
+        failed += result.error is not None
+        progress.update(BAR, completed=done, failed=failed)
         if result.error:
-            failed += 1
             progress.console.print(f"{result.image!s}: {result.error}")
     took_s = time.monotonic() - started
     progress.console.print(f"{done} pictures, {failed} failed, {took_s:.1f} s, {done / max(took_s, 1e-9):.1f}/s")

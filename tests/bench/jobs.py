@@ -186,8 +186,8 @@ def markdown(results: dict[str, Any]) -> str:
         "# Bench: jobs, and online callers beside them",
         "",
         "Measured by `make bench`: digits, a PNG of 28x28 per item and call. Servers, Redis and those who ask share",
-        "this machine's cores; accepted items are fsynced. A job that is *handed in* comes from a process that sends as",
-        "fast as it can, all the while.",
+        "this machine's cores; accepted items are fsynced. A job that is *handed in* comes from a process that sends",
+        "as fast as it can, all the while.",
         "",
         f"{machine['date']}: {machine['cores']} cores of {machine['cpu']}. Python {machine['python']}.",
     ]

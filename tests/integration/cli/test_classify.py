@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,6 +86,48 @@ def test_file_names_need_not_be_text(vitrine: Vitrine, folder: Path) -> None:
     inputs = [Path(json.loads(line)["input"]).name for line in done.stdout.splitlines()]
 
     assert sorted(inputs) == ["a.png", "b.png", "c.png", name]
+
+
+def test_a_terminal_shows_how_far_it_is(server: Running, folder: Path) -> None:
+    """A bar with the count, the rate and the time that is left, on stderr; the results are none of its business."""
+    ours, theirs = pty.openpty()
+    command = ("classify", "--model", "digits", "--server", server.address, str(folder))
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", *command],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
+    ) as process:
+        os.close(theirs)
+        shown = "".join(_read(ours))
+        assert process.stdout
+        results = process.stdout.read()
+    os.close(ours)
+
+    assert process.returncode == 1
+    assert "\x1b[" in shown
+    assert re.search(r"3/3 \d+/s \d:\d\d:\d\d 1 failed", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown))
+    assert results.startswith("  score  label")
+    assert "\x1b" not in results
+
+
+def test_a_pipe_shows_no_bar(vitrine: Vitrine, folder: Path) -> None:
+    """Only what failed, and the sum."""
+    done = vitrine("classify", "--model", "digits", str(folder))
+
+    assert "\x1b" not in done.stderr
+    assert [line.split(",")[0].split(":")[0] for line in done.stderr.splitlines()] == [
+        str(folder / "b.png"),
+        "3 pictures",
+    ]
+
+
+def _read(terminal: int) -> Iterator[str]:
+    """What is written to a terminal until its last writer has closed it."""
+    with contextlib.suppress(OSError):  # Linux says EIO then
+        while written := os.read(terminal, 4096):
+            yield written.decode()
 
 
 def test_an_unknown_model_is_said_before_anything_is_read(vitrine: Vitrine, folder: Path, server: Running) -> None:

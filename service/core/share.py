@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 
+def portion(admitted: int, hands: int, best_batch: int) -> int:
+    """The batch that lets each of `hands` threads have one of all that is `admitted` and unanswered, at most the best.
+
+    Callers who wait for an answer before they ask again are all in the batches that run, if those take everything:
+    then a lane that ends finds nothing, and stands still until they have come again.
+    """
+    return min(best_batch, -(-admitted // hands))
+
+
 def share(waiting: int, idle_lanes: int, best_batch: int) -> int:
     """How many of `waiting` requests one of `idle_lanes` lanes takes: an equal part, at most `best_batch`.
 

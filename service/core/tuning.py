@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Providers that compute on threads, or on a device, of their own: whoever hands a batch in only waits for it.
+_ELSEWHERE = frozenset({"openvino", "cuda", "tensorrt"})
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One way to run a model: `lanes` threads with `intra_op_threads` in each one's session, batches up to `batch`."""
+    """One way to run a model: `lanes` batches at once with `intra_op_threads` each, batches up to `batch`."""
 
     provider: str  #: short name: "cpu", "openvino", "cuda", ...
     precision: str  #: "fp32", "bf16", ...
@@ -19,6 +22,15 @@ class Setting:
     def label(self) -> str:
         """Provider and precision for people and answers, e.g. "openvino bf16"."""
         return f"{self.provider} {self.precision}"
+
+    @property
+    def hands(self) -> int:
+        """Threads that carry batches from bytes to scores.
+
+        Two for each lane where the provider computes elsewhere: one decodes while the other waits for its batch, and
+        what it has decoded lies with the provider already when the lane falls free. Otherwise the lanes themselves.
+        """
+        return 2 * self.lanes if self.provider in _ELSEWHERE else self.lanes
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,19 +71,26 @@ def answers(session: ort.InferenceSession, samples: Samples, lanes: int) -> NDAr
         return np.concatenate(list(pool.map(lambda batch: infer(session, batch), batches)))
 
 
-def measure(session: ort.InferenceSession, setting: Setting, pixels: NDArray[np.uint8], slot_s: float) -> Speed:
-    """Keep every lane busy for `slot_s` seconds, at least two batches each, after one that warms this batch size."""
+def measure(
+    session: ort.InferenceSession, setting: Setting, pixels: NDArray[np.uint8], slot_s: float, *, alone: bool = False
+) -> Speed:
+    """Keep every hand busy for `slot_s` seconds, at least two batches each, after one that warms this batch size.
+
+    `alone`: one hand only, hence one batch at a time. A batch that waits for its lane is not slow for that, so its time
+    is that of the lane.
+    """
+    hands, lanes = (1, 1) if alone else (setting.hands, setting.lanes)
     batches = _batches(pixels, setting.batch)
     infer(session, batches[0])
     began = time.perf_counter()
-    with ThreadPoolExecutor(setting.lanes) as pool:
-        lanes = [pool.submit(_lane, session, batches[lane:] + batches[:lane], slot_s) for lane in range(setting.lanes)]
-        latencies = [latency for lane in lanes for latency in lane.result()]
+    with ThreadPoolExecutor(hands) as pool:
+        running = [pool.submit(_hand, session, batches[hand:] + batches[:hand], slot_s) for hand in range(hands)]
+        latencies = [latency for hand in running for latency in hand.result()]
     took_s = time.perf_counter() - began
-    return Speed(setting.batch * len(latencies) / took_s, float(np.median(latencies)) * 1e3)
+    return Speed(setting.batch * len(latencies) / took_s, float(np.median(latencies)) * 1e3 * lanes / hands)
 
 
-def _lane(session: ort.InferenceSession, batches: Sequence[NDArray[np.uint8]], slot_s: float) -> list[float]:
+def _hand(session: ort.InferenceSession, batches: Sequence[NDArray[np.uint8]], slot_s: float) -> list[float]:
     latencies: list[float] = []
     end = time.perf_counter() + slot_s
     for batch in cycle(batches):

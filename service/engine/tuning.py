@@ -71,8 +71,12 @@ def tune(stored: StoredModel, candidates: Candidates, policy: EnginePolicy, core
         if candidates.required:
             raise Refused(f"{reason}; {provider} was named, so no other provider is used in its place")
     search.grow()
-    for lanes, threads in (*others, *frugal(search.best(), policy)):
+    for lanes, threads in others:
         search.enter(replace(search.best().setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
+    # Where fewer lanes will do, what counts is how little a lane costs, and that another provider may do better.
+    for lanes, threads in frugal(search.best(), policy):
+        for setting in search.near():
+            search.enter(replace(setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
     search.grow()
     search.final()
     return search.result(cores)
@@ -135,14 +139,24 @@ def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
     if not usable:
         reasons = "; ".join(f"{found.setting.label}: {found.rejected}" for found in measurements)
         raise Refused(f"no allowed way to run the model works: {reasons or 'no provider has the wanted precision'}")
-    within = [found for found in usable if found.latency_ms <= ceiling_ms]
-    if not within:
+    ranked = rank(usable, ceiling_ms)
+    if not ranked:
         return min(usable, key=lambda found: found.latency_ms)
+    most = _most_lanes(ranked)
+    enough = _EQUAL * _worth(ranked[0], most)
+    return min((found for found in ranked if _worth(found, most) >= enough), key=_simplicity)
+
+
+def rank(measurements: Sequence[Measurement], ceiling_ms: float) -> list[Measurement]:
+    """Sort what may be used, is under the latency ceiling and takes no more cores than it must, the best first."""
+    within = [found for found in measurements if not found.rejected and found.latency_ms <= ceiling_ms]
     sufficient = [_cores(found) for found in within if found.images_per_second >= _FED_PER_S]
-    within = [found for found in within if not sufficient or _cores(found) <= min(sufficient)]
-    most = max(found.setting.lanes for found in within)
-    enough = _EQUAL * max(_worth(found, most) for found in within)
-    return min((found for found in within if _worth(found, most) >= enough), key=_simplicity)
+    frugal = [found for found in within if not sufficient or _cores(found) <= min(sufficient)]
+    return sorted(frugal, key=lambda found: -_worth(found, _most_lanes(frugal)))
+
+
+def _most_lanes(measurements: Sequence[Measurement]) -> int:
+    return max(found.setting.lanes for found in measurements)
 
 
 def _worth(found: Measurement, most_lanes: int) -> float:
@@ -208,6 +222,15 @@ class _Search:
         """The one to use, by what is known so far."""
         return pick(list(self._table.values()), self._policy.latency_ceiling_ms)
 
+    def near(self) -> list[Setting]:
+        """The fastest setting of each provider and precision that comes near the best."""
+        usable = sorted(
+            (found for found in self._table.values() if not found.rejected), key=lambda found: found.images_per_second
+        )
+        fastest = {found.setting.label: found for found in usable}  # the last of each stays
+        enough = _NEAR * max(found.images_per_second for found in usable)
+        return [found.setting for found in fastest.values() if found.images_per_second >= enough]
+
     def final(self) -> None:
         """Measure the fastest few again, in turns, while the budget lasts; the best turn is what counts.
 
@@ -247,8 +270,9 @@ class _Search:
         latencies: dict[Setting, list[float]] = {setting: [] for setting in rivals}
         for _ in range(_ALONE_ROUNDS):
             for setting, session in rivals.items():
-                single = replace(setting, lanes=1, batch=1)
-                latencies[setting].append(measure(session, single, self._samples.pixels, self._slot_s).latency_ms)
+                single = replace(setting, batch=1)
+                speed = measure(session, single, self._samples.pixels, self._slot_s, alone=True)
+                latencies[setting].append(speed.latency_ms)
         return alone if min(latencies[alone]) * _ALONE_GAIN < min(latencies[chosen]) else None
 
     def _session(self, setting: Setting) -> ort.InferenceSession:
@@ -299,10 +323,8 @@ class _Search:
         self._table[setting] = Measurement(setting, 0.0, 0.0, 0.0, 0.0, reason)
 
     def _finalists(self) -> list[Setting]:
-        ceiling_ms = self._policy.latency_ceiling_ms
-        fit = [found for found in self._table.values() if not found.rejected and found.latency_ms <= ceiling_ms]
-        fit.sort(key=lambda found: -_worth(found, found.setting.lanes))
-        return [found.setting for found in fit[:_FINALISTS]]
+        ranked = rank(list(self._table.values()), self._policy.latency_ceiling_ms)
+        return [found.setting for found in ranked[:_FINALISTS]]
 
     def _release(self) -> None:
         """Close the sessions that nobody will measure again: each holds its own copy of the weights."""

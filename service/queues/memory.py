@@ -30,7 +30,7 @@ class MemoryQueue:
 
     def open(self, model: ModelKey, engine: Engine) -> None:
         """Admit requests for `model` from now on, worked on by the lanes that `engine` was tuned for."""
-        self._lines[model] = _Line(Backlog(engine.tuning.chosen.lanes), Turns(self._courtesy))
+        self._lines[model] = _Line(Backlog(engine.tuning.chosen.hands), Turns(self._courtesy))
 
     def close(self, model: ModelKey) -> None:
         """Admit no more; what is queued can still be leased, and idle lanes learn that nothing will come."""

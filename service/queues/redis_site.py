@@ -48,7 +48,7 @@ class Post:
     @property
     def lanes(self) -> int:
         """Lanes that work on it."""
-        return self.engine.tuning.chosen.lanes
+        return self.engine.tuning.chosen.hands
 
     @property
     def batch(self) -> int:

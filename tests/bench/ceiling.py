@@ -29,10 +29,10 @@ def open_engine(models: Path, model: str, policy: EnginePolicy) -> OnnxEngine:
 
 
 def ceiling(engine: OnnxEngine, picture: bytes, seconds: float) -> float:
-    """Pictures per second of `setting.lanes` threads, each decoding and running batch after batch."""
+    """Pictures per second of `setting.hands` threads, each decoding and running batch after batch."""
     setting = engine.tuning.chosen
     end = time.perf_counter() + seconds
-    counts = [0] * setting.lanes
+    counts = [0] * setting.hands
 
     def work(lane: int) -> None:
         while time.perf_counter() < end:
@@ -40,7 +40,7 @@ def ceiling(engine: OnnxEngine, picture: bytes, seconds: float) -> float:
             scores(engine.run(batch), engine.spec).argmax(axis=1)
             counts[lane] += setting.batch
 
-    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(setting.lanes)]
+    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(setting.hands)]
     for thread in threads:
         thread.start()
     for thread in threads:

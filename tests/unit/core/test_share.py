@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.core.share import bound, share
+from service.core.share import bound, portion, share
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,9 @@ def test_a_lane_takes_its_part(waiting: int, idle: int, taken: int, reason: str)
 def test_what_a_dead_worker_left_was_claimed() -> None:
     """It did not wait in the queue of this lane."""
     assert bound(0, 2, best_batch=4) == "claimed"
+
+
+@pytest.mark.parametrize(("admitted", "wanted"), [(1, 1), (4, 1), (8, 2), (9, 3), (32, 4)])
+def test_a_portion_leaves_something_for_every_hand(admitted: int, wanted: int) -> None:
+    """Eight callers and four hands: two each, so that no lane finds an empty queue while its callers ask again."""
+    assert portion(admitted, hands=4, best_batch=4) == wanted

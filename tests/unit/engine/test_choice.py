@@ -11,7 +11,7 @@ from service.engine.policy import EnginePolicy
 from service.engine.providers import Candidates, choose, configuration
 from service.engine.race import Agreement, agreement, objection
 from service.engine.runtime import Runtime, installed_runtime
-from service.engine.tuning import batches, complete, contenders, frugal, layouts, pick
+from service.engine.tuning import batches, complete, contenders, frugal, layouts, pick, rank
 
 CPU_BUILD = ("CPUExecutionProvider",)
 GPU_BUILD = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -149,6 +149,14 @@ def test_a_network_that_outruns_the_front_end_leaves_it_a_core() -> None:
 
     assert pick([measured(13_000, batch=16), one], ceiling_ms=50) is one
     assert pick([measured(7_000, batch=16), measured(3_500, lanes=1, batch=16)], ceiling_ms=50).setting.lanes == 2
+
+
+def test_finals_are_among_those_that_may_be_picked() -> None:
+    """Not between settings that are fast on more cores than the front-end can feed."""
+    frugal_ones = [measured(7_000, lanes=1, batch=16), measured(6_000, lanes=1, batch=8)]
+    table = [measured(20_000, batch=16), measured(90, rejected="x"), *reversed(frugal_ones)]
+
+    assert rank(table, ceiling_ms=50) == frugal_ones
 
 
 def test_fewer_lanes_are_tried_where_they_suffice() -> None:

@@ -46,9 +46,9 @@ class Bench:
             assert await asyncio.to_thread(self.engine.started.acquire, timeout=30)
 
 
-def bench(lanes: int, batch: int, ahead: int = 0) -> Bench:
+def bench(lanes: int, batch: int, ahead: int = 0, provider: str = "cpu") -> Bench:
     """A worker with a tuning, at work."""
-    made = Bench(FakeEngine(tuning=tuned(lanes, batch)), ahead)
+    made = Bench(FakeEngine(tuning=tuned(lanes, batch, provider)), ahead)
     made.worker.start()
     return made
 
@@ -184,6 +184,19 @@ async def test_less_than_a_batch_is_not_taken_ahead() -> None:
     await work.worker.drain()
 
     assert work.engine.batches == [1, 3]
+
+
+async def test_where_the_provider_computes_elsewhere_two_hands_serve_a_lane() -> None:
+    """While one batch is computed the next one is decoded and handed in; each hand gets its portion."""
+    work = bench(lanes=1, batch=4, ahead=1, provider="openvino")
+    work.engine.hold()
+    asked = [work.ask(str(n)) for n in range(6)]
+    await work.runs(2)
+    work.engine.release()
+    await asyncio.gather(*asked)
+    await work.worker.drain()
+
+    assert work.engine.batches == [3, 3]
 
 
 async def test_draining_does_not_wait_for_company() -> None:

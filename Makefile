@@ -82,7 +82,7 @@ proto: setup ## regenerate service/rpc/pb from proto/
 	$(BIN)/python -m grpc_tools.protoc -I proto --descriptor_set_out=service/rpc/pb/inference/descriptors.binpb inference/open_inference.proto
 
 up: .venv/.serve ## build and start the production stack with Docker Compose, and wait until all of it is healthy
-	deploy/secrets.sh $${VITRINE_SECRETS:-deploy/secrets}
+	deploy/secrets.sh "$$(deploy/setting.sh VITRINE_SECRETS deploy/secrets)"
 	docker compose up --detach --build --wait
 
 down: ## stop that stack; what it keeps (jobs, models, metrics) stays in its volumes

@@ -12,9 +12,7 @@ step() { printf '\n== %s\n' "$*"; }
 port() { docker compose port "$1" "$2" | sed 's/.*://'; }
 prometheus() { curl -sS --fail --get "http://127.0.0.1:$(port prometheus 9090)/api/v1/query" --data-urlencode "query=$1"; }
 
-password_file=$(docker compose config --format json |
-    "$bin/python" -c 'import json, sys; print(json.load(sys.stdin)["secrets"]["redis_password"]["file"])')
-secrets=$(dirname "$password_file")
+secrets=$(deploy/setting.sh VITRINE_SECRETS deploy/secrets)
 export VITRINE_SERVER="localhost:$(port balancer 50443)" VITRINE_TLS="$secrets/tls/ca.pem"
 VITRINE_API_KEY=$(cat "$secrets/api_key")
 export VITRINE_API_KEY

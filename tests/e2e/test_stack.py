@@ -9,20 +9,10 @@ import httpx
 import pytest
 
 from service.core.errors import Unauthenticated
-from tests.e2e.stack import BASE, ROOT, Stack, docker, until
+from tests.e2e.stack import ROOT, Stack, docker, until
 from tests.e2e.work import PICTURES, begun, check, finished, load, sdk, submit
 
 pytestmark = pytest.mark.slow
-
-#: What the image may add to its base.
-ROOM = 250_000_000
-
-
-def test_the_image_is_small(image: str) -> None:
-    """At most 250 MB above its base."""
-    own, base = (int(docker("image", "inspect", "--format", "{{.Size}}", name)) for name in (image, BASE))
-
-    assert own - base <= ROOM
 
 
 def test_the_compose_files_are_clean(stack: Stack) -> None:

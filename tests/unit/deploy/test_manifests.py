@@ -24,6 +24,7 @@ VERSIONS = ("1.29", "1.34")
 #: Kinds of operators; Kubernetes' own schemas do not know them.
 FOREIGN = {"PodMonitor", "ScaledObject", "TriggerAuthentication", "Kustomization"}
 RULES = DEPLOY / "prometheus" / "rules.yml"
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 def documents(folder: Path) -> list[dict[str, Any]]:
@@ -112,9 +113,8 @@ def test_the_dockerfile_is_clean() -> None:
 @pytest.mark.parametrize("runtime", ["cpu", "openvino", "gpu", "trainer"])
 def test_locks_have_the_versions_that_were_tested(runtime: str) -> None:
     """Those of deploy/constraints.txt, each with hashes; `make requirements` writes them."""
-    pin = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
-    tested = {name.lower().replace("_", "-"): version for name, version in pins(pin, DEPLOY / "constraints.txt")}
-    locked = dict(pins(pin, DEPLOY / f"requirements-{runtime}.txt"))
+    tested = {name.lower().replace("_", "-"): version for name, version in pins(DEPLOY / "constraints.txt").items()}
+    locked = pins(DEPLOY / f"requirements-{runtime}.txt")
 
     assert locked
     for name, version in locked.items():
@@ -123,6 +123,16 @@ def test_locks_have_the_versions_that_were_tested(runtime: str) -> None:
         assert "--hash=sha256:" in block
 
 
-def pins(pin: re.Pattern[str], path: Path) -> list[tuple[str, str]]:
+def test_the_gpu_image_is_one_argument_away() -> None:
+    """It names the lock, and that differs by ONNX Runtime's build and the CUDA libraries which that one loads."""
+    services = yaml.safe_load((DEPLOY / "compose.gpu.yml").read_text())["services"]
+    cpu, gpu = (pins(DEPLOY / f"requirements-{runtime}.txt") for runtime in ("cpu", "gpu"))
+
+    assert {name: service["build"] for name, service in services.items()} == {"worker": {"args": {"RUNTIME": "gpu"}}}
+    assert {name for name in gpu.keys() - cpu.keys() if not name.startswith("nvidia-")} == {"onnxruntime-gpu"}
+    assert cpu.items() - gpu.items() == {("onnxruntime", cpu["onnxruntime"])}
+
+
+def pins(path: Path) -> dict[str, str]:
     """Names and versions in a file of requirements."""
-    return pin.findall(path.read_text())
+    return dict(PIN.findall(path.read_text()))

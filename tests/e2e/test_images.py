@@ -83,6 +83,18 @@ def test_the_image_says_what_it_is(image: str) -> None:
     )
 
 
+def test_nobody_is_told_what_is_served(image: str) -> None:
+    """ONNX Runtime's telemetry is off. Where somebody turns it on, it leaves an id of the machine at home."""
+    load = "import service.engine, onnxruntime; onnxruntime.InferenceSession('/models/digits/1/model.onnx')"
+
+    def left(*variables: str) -> str:
+        inside = ("sh", image, "-c", f'python -c "{load}" && find /tmp -type f')
+        return docker("run", "--rm", "--network", "none", "--env", "HOME=/tmp", *variables, "--entrypoint", *inside)
+
+    assert left() == ""
+    assert "deviceid" in left("--env", "ORT_DISABLE_TELEMETRY=")
+
+
 def test_both_builders_make_the_same_image(image: str, other: str) -> None:
     """BuildKit and the classic builder, each from nothing: byte for byte the same files, run in the same way."""
     assert files(other) == files(image)

@@ -68,6 +68,7 @@ soak: setup ## half an hour (SOAK_SECONDS) of mixed traffic; writes docs/soak.md
 
 bench: setup ## measure speed, memory and start-up; writes docs/bench.md and its plots
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.export_speed
 	$(BIN)/python -m tests.bench.distributed
 	$(BIN)/python -m tests.bench.jobs
 

@@ -1,22 +1,25 @@
 """Whether the canonical graph costs anything when serving: it and the exporter's fully optimised one, side by side.
 
-    python tests/bench/export_speed.py RUN_OR_RECIPE|photos [--rounds N]
+    python -m tests.bench.export_speed [RUN|RECIPE|photos] [--rounds N] [--out FILE]
 
 Both come from the same weights and go through the same server settings (CPU fp32, one thread, batch 1 and 8), in
-alternating order, so that a busy machine hurts both alike. Prints the median time of each and their ratio.
+alternating order, so that a busy machine hurts both alike. Writes docs/bench-export.md. That ONNX Runtime
+runs the same operations of both is a test (tests/model/test_export.py).
 """
 
 from __future__ import annotations
 
-import argparse
+import logging
 import statistics
 import time
 from pathlib import Path
+from typing import Annotated
 from unittest.mock import patch
 
 import numpy as np
 import onnx
 import onnx_ir as ir
+import typer
 from numpy.typing import NDArray
 from onnxscript import rewriter
 from torch import nn
@@ -25,26 +28,49 @@ from model import export, photos, runs
 from service.core.spec import Spec
 from service.core.tuning import Setting
 from service.engine.session import infer, open_session
+from tests.bench import report
 
+PAGE = """# Bench: the canonical graph beside the fully optimised one
+
+Measured by `make bench`. Every module keeps its own node in the canonical graph (decision 1). ONNX Runtime merges them
+when it loads the file, so that it is to be as fast as one whose exporter merged them.
+
+{date}: {cores} cores of {cpu}, ONNX Runtime {onnxruntime}, CPU provider, one thread; `{model}`, medians of {rounds}
+alternating rounds.
+
+| batch | canonical ({canonical} nodes), ms | fully optimised ({fully optimised} nodes), ms | ratio |
+|--:|--:|--:|--:|
+{rows}
+"""
 SETTING = Setting("cpu", "fp32", lanes=1, intra_op_threads=1, batch=8)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="a run, a recipe that holds its weights, or `photos`")
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    arguments = parser.parse_args()
-    net, spec, pixels = candidate(arguments.source, arguments.data)
+def main(
+    source: Annotated[str, typer.Argument(help="a run, a recipe that holds its weights, or `photos`")] = "photos",
+    rounds: int = 60,
+    data: Path = Path("data"),
+    out: Path = Path("docs/bench-export.md"),
+) -> None:
+    """Measure, print and write."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    net, spec, pixels = candidate(source, data)
     graphs = {"canonical": export.export(net, spec)[0], "fully optimised": optimised(net, spec)}
-    for name, model in graphs.items():
-        print(f"{name}: {len(onnx.load_from_string(model).graph.node)} nodes")
-    for batch in (1, 8):
-        medians = measure(graphs, pixels[:batch], arguments.rounds)
-        shown = ", ".join(f"{name} {seconds * 1e3:.3f} ms" for name, seconds in medians.items())
-        ratio = medians["canonical"] / medians["fully optimised"]
-        print(f"{spec.name}, batch {batch}: {shown}, ratio {ratio:.3f}")
+    nodes = {name: len(onnx.load_from_string(model).graph.node) for name, model in graphs.items()}
+    times = {batch: measure(graphs, pixels[:batch], rounds) for batch in (1, 8)}
+    text = markdown(spec.name, nodes, times, rounds)
+    print(text)
+    out.write_text(text)
+
+
+def markdown(model: str, nodes: dict[str, int], times: dict[int, dict[str, float]], rounds: int) -> str:
+    """The page docs/bench-export.md."""
+    machine = report.host()
+    rows = (
+        f"| {batch} | {' | '.join(f'{seconds * 1e3:.3f}' for seconds in medians.values())} "
+        f"| {medians['canonical'] / medians['fully optimised']:.3f} |"
+        for batch, medians in times.items()
+    )
+    return PAGE.format(model=model, rounds=rounds, rows="\n".join(rows), **machine, **nodes)
 
 
 def candidate(source: str, data_root: Path) -> tuple[nn.Module, Spec, NDArray[np.uint8]]:
@@ -79,4 +105,4 @@ def measure(graphs: dict[str, bytes], pixels: NDArray[np.uint8], rounds: int) ->
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -19,6 +19,8 @@ from model.export import OPSET, export
 from service.core.errors import Refused
 from service.core.spec import METADATA_KEY, Preprocess, Spec, from_json
 from service.engine.inspection import read_graph, read_spec
+from service.engine.session import open_session, serving_options
+from tests.bench.export_speed import SETTING, optimised
 
 pytestmark = pytest.mark.train
 
@@ -80,6 +82,29 @@ def test_every_module_keeps_its_node_and_its_weights_their_names(exported: Expor
     names = {tensor.name for tensor in graph.initializer}
     assert {"0.weight", "1.weight", "1.bias", "1.running_mean", "1.running_var", "4.weight", "4.bias"} <= names
     assert {"image/scale", "image/shift"} <= names
+
+
+def test_serving_merges_what_the_file_keeps_apart(
+    net: nn.Module, exported: Exported, spec: Spec, tmp_path: Path
+) -> None:
+    """ONNX Runtime runs the same operations as of a file whose exporter had merged them: names cost nothing."""
+    padded = nn.Sequential(nn.ZeroPad2d((1, 0, 2, 0)), nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2).eval(), nn.ReLU())
+    reduced = nn.Sequential(padded, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    for model, other in (
+        (exported[0], optimised(net, spec)),
+        (export(reduced, spec)[0], optimised(reduced, spec)),
+    ):
+        assert len(onnx.load_from_string(model).graph.node) > len(onnx.load_from_string(other).graph.node)
+        assert served(model, tmp_path) == served(other, tmp_path)
+
+
+def served(model: bytes, folder: Path) -> collections.Counter[str]:
+    """The operations that are left when the file is loaded as it is served."""
+    options = serving_options(SETTING)
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    open_session(model, SETTING, options)
+    return collections.Counter(node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node)
 
 
 def test_padding_modules_keep_their_node(spec: Spec) -> None:

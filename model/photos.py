@@ -7,6 +7,7 @@ EfficientNet-Lite), the photographs with scikit-image and scikit-learn: all in t
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ SKLEARN = ("china.jpg", "flower.jpg")
 #: The reference code trains and evaluates on (pixel - 127) / 128, the central 0.875 of the picture, bicubic
 #: (tensorflow/tpu, models/official/efficientnet/lite and preprocessing.py).
 PREPROCESS = Preprocess("crop", 0.875, "bicubic", scale=1.0, mean=(127.0,), std=(128.0,))
-_CORNER = 0.8  #: share of each side that a corner view shows
+_CORNER, _SMALLEST = 0.8, 0.3  #: share of each side that a corner view shows, and the smallest part of a photograph
+_PROVING = 1000  #: pictures that the file is proved on
 
 
 def make() -> Release:
@@ -84,15 +86,31 @@ def copy_photographs(folder: Path) -> None:
 
 
 def samples(expected: Spec) -> Pictures:
-    """Four pictures of each photograph: whole, mirrored, and two overlapping corners."""
-    named = [view for path in photographs() for view in _views(path)]
+    """Four pictures of each photograph: whole, mirrored, and two overlapping corners; to prove it on, many parts."""
+    pictures = {path.stem: _opened(path) for path in photographs()}
+    named = [view for name, picture in pictures.items() for view in _views(name, picture)]
     pixels = np.stack([prepare(pixels, expected) for _, pixels in named])
-    return Pictures(pixels, names=tuple(name for name, _ in named))
+    each = -(-(_PROVING - len(pixels)) // len(pictures))
+    more = np.stack([prepare(detail, expected) for picture in pictures.values() for detail in _details(picture, each)])
+    return Pictures(pixels, names=tuple(name for name, _ in named), more=more[: _PROVING - len(pixels)])
 
 
-def _views(path: Path) -> list[tuple[str, NDArray[np.uint8]]]:
+def _opened(path: Path) -> Image.Image:
     with Image.open(path) as file:
-        picture = file.convert("RGB")
+        return file.convert("RGB")
+
+
+def _details(picture: Image.Image, count: int) -> Iterator[NDArray[np.uint8]]:
+    """So many parts of a photograph, anywhere in it, every second one mirrored; the same ones each time."""
+    draws = np.random.default_rng(count).random((count, 3))
+    for index, (share, across, down) in enumerate(draws):
+        width, height = (round(side * (_SMALLEST + (_CORNER - _SMALLEST) * share)) for side in picture.size)
+        left, top = round(across * (picture.width - width)), round(down * (picture.height - height))
+        detail = picture.crop((left, top, left + width, top + height))
+        yield np.asarray(ImageOps.mirror(detail) if index % 2 else detail)
+
+
+def _views(name: str, picture: Image.Image) -> list[tuple[str, NDArray[np.uint8]]]:
     width, height = picture.size
     inner_width, inner_height = round(_CORNER * width), round(_CORNER * height)
     views = {
@@ -101,7 +119,7 @@ def _views(path: Path) -> list[tuple[str, NDArray[np.uint8]]]:
         " upper left": picture.crop((0, 0, inner_width, inner_height)),
         " lower right": picture.crop((width - inner_width, height - inner_height, width, height)),
     }
-    return [(path.stem + view, np.asarray(image)) for view, image in views.items()]
+    return [(name + view, np.asarray(image)) for view, image in views.items()]
 
 
 def _missing(error: ImportError) -> Refused:

@@ -34,7 +34,8 @@ _SAMPLES_SMALL, _SAMPLES_LARGE = 256, 32  #: stored samples, for inputs of up to
 class Pictures:
     """What a network is checked on: `real` pixels uint8 [N, height, width, channels], N >= 1, as preprocessed.
 
-    `validation` fits the temperature, `test` judges; `names` belong to `real` and appear in the card.
+    `validation` fits the temperature, `test` judges; `names` belong to `real` and appear in the card. `more` are for
+    the comparison with the network only.
     """
 
     real: NDArray[np.uint8]
@@ -42,6 +43,12 @@ class Pictures:
     test: Images | None = None
     test_name: str = "the test split"
     names: tuple[str, ...] = ()
+    more: NDArray[np.uint8] | None = None
+
+    @property
+    def proving(self) -> NDArray[np.uint8]:
+        """What the file is compared with the network on."""
+        return evenly(self.real if self.more is None else np.concatenate([self.real, self.more]), _GATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Release:
 def release(net: nn.Module, spec: Spec, pictures: Pictures) -> Release:
     """Export `net`, prove it, measure it. Raises `Refused` when the ONNX file differs from the network."""
     model, spec = export(net, spec)
-    proof = parity.check(net, model, spec, evenly(pictures.real, _GATE))
+    proof = parity.check(net, model, spec, pictures.proving)
     spec = _calibrated(model, spec, pictures.validation)
     tested = None if pictures.test is None else reference.logits(model, pictures.test.pixels)
     before, after = judged(tested, spec, pictures)

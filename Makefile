@@ -60,6 +60,9 @@ chaos: setup ## kill, freeze and empty real servers and workers (needs redis-ser
 	$(BIN)/python -m pytest -m chaos
 	$(BIN)/python -m tests.chaos
 
+images: setup ## build and try the images for training and for GPUs too (downloads 5 GB)
+	$(BIN)/python -m pytest -m heavy
+
 fuzz: setup ## an hour (FUZZ_SECONDS) of random bytes against everything that reads what strangers send
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.fuzz
 
@@ -114,4 +117,4 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 clean: ## remove what the targets made, but not runs/ and data/
 	rm -rf .venv .venv-clients *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup clients perf-analyzer run lint test chaos fuzz soak bench proto up down smoke requirements train-digits photos clean
+.PHONY: help setup clients perf-analyzer run lint test chaos images fuzz soak bench proto up down smoke requirements train-digits photos clean

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import ROOT, Stack, docker
+from tests.e2e.images import built
+from tests.e2e.stack import ROOT, Stack
 
 #: Gives a bare Debian machine a Docker engine and the base images.
 ENGINE = ROOT.parent / "shared" / "docker" / "engine.sh"
@@ -33,15 +34,8 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def image(engine: None) -> Iterator[str]:  # noqa: ARG001 - it is to be there
     """The image of this tree; its layers stay, so that the next build is quick."""
-    name = f"vitrine:e2e-{secrets.token_hex(4)}"
-    command = ("docker", "build", "--quiet", "--file", "deploy/Dockerfile", "--target", "serving", "--tag", name, ".")
-    environment = os.environ | {"DOCKER_BUILDKIT": "0"}
-    outcome = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500, check=False
-    )
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    yield name
-    docker("image", "rm", "--no-prune", name)
+    with built("docker", "build") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

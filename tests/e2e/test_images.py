@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import BASE, ROOT, docker
+from tests.e2e.images import built
+from tests.e2e.stack import BASE, docker
 
 pytestmark = pytest.mark.slow
 
@@ -37,17 +37,10 @@ def buildkit() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def other(image: str) -> Iterator[str]:
+def other() -> Iterator[str]:
     """The same image by BuildKit; `image` is the classic builder's."""
-    name = f"{image}-{secrets.token_hex(4)}"
-    command = (*buildkit(), "--file", "deploy/Dockerfile", "--target", "serving", "--tag", name, ".")
-    environment = os.environ | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
-    outcome = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500, check=False
-    )
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    yield name
-    docker("image", "rm", "--no-prune", name)
+    with built(*buildkit(), buildkit=True) as name:
+        yield name
 
 
 def files(image: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ LATENCY_BOUNDS_S = (
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+_UNSPOKEN = re.compile(r"application/openmetrics-text.*version=(?![01]\.)")
 
 RequestLabels = tuple[str, str, str]  #: model, method, code
 
@@ -170,7 +173,7 @@ class Metrics:
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and their content type, in the format that the `Accept` header asks for."""
-        encode, content_type = choose_encoder(accept)
+        encode, content_type = choose_encoder(_spoken(accept))
         return encode(self._registry), content_type
 
     def _request(self, event: RequestDone) -> None:
@@ -225,3 +228,8 @@ class _Times:
     decode: Series
     compute: Series
     sizes: Series
+
+
+def _spoken(accept: str) -> str:
+    """The header without the versions of OpenMetrics that the library would only claim to write (decision 18)."""
+    return ",".join(part for part in accept.split(",") if not _UNSPOKEN.search(part))

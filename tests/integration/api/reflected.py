@@ -7,11 +7,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 
 async def reflected(
-    channel: grpc.aio.Channel, asked: reflection_pb2.ServerReflectionRequest
+    channel: grpc.aio.Channel, asked: reflection_pb2.ServerReflectionRequest, version: str = "v1"
 ) -> reflection_pb2.ServerReflectionResponse:
     """The answer to one question."""
     ask = channel.stream_stream(
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
     )

@@ -85,16 +85,30 @@ async def _next(call: Any) -> health_pb2.HealthCheckResponse:
     [
         ("inference.GRPCInferenceService", "inference/open_inference.proto"),
         ("inference.ModelInferRequest.InferInputTensor", "inference/open_inference.proto"),
+        ("inference.GRPCInferenceService.ModelInfer", "inference/open_inference.proto"),
+        ("inference.ModelInferRequest.model_name", "inference/open_inference.proto"),
         ("vitrine.v1.Classifier", "service/rpc/pb/vitrine/v1/classifier.proto"),
+        ("vitrine.v1.Classifier.Classify", "service/rpc/pb/vitrine/v1/classifier.proto"),
+        ("grpc.reflection.v1.ServerReflection", "grpc/reflection/v1/reflection.proto"),
+        ("grpc.reflection.v1alpha.ServerReflection", "grpc_reflection/v1alpha/reflection.proto"),
     ],
 )
-async def test_reflection_knows_both_pools(channel: grpc.aio.Channel, symbol: str, file: str) -> None:
-    """The standard's messages are apart from all others, and grpcurl finds them all the same."""
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_knows_all_pools(channel: grpc.aio.Channel, version: str, symbol: str, file: str) -> None:
+    """The standard's messages are apart from all others, and clients find them all the same, by either protocol."""
     asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
-    reply = await reflected(channel, asked)
+    reply = await reflected(channel, asked, version)
 
     described = descriptor_pb2.FileDescriptorProto.FromString(reply.file_descriptor_response.file_descriptor_proto[0])
     assert described.name == file
+
+
+@pytest.mark.parametrize("symbol", ["inference.GRPCInferenceService.Nothing", "vitrine.v1.Nothing", "nothing", ""])
+async def test_what_is_not_there_is_not_described(channel: grpc.aio.Channel, symbol: str) -> None:
+    """That is told within the stream, which goes on."""
+    reply = await reflected(channel, reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
+
+    assert reply.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ async def test_reflection_lists_our_services(channel: grpc.aio.Channel) -> None:
 
     assert {service.name for service in reply.list_services_response.service} == {
         "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
         "vitrine.v1.Classifier",
         "vitrine.v1.Models",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ class Processes:
         """Return when all processes have come here."""
         if self.count > 1:
             distributed.barrier()
+
+
+def leads() -> bool:
+    """Whether this process is the first that `torchrun` started, or the only one; known before and after `join`."""
+    return not distributed.is_torchelastic_launched() or os.environ["RANK"] == "0"
 
 
 @contextmanager

@@ -47,10 +47,12 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
 ) -> None:
     """Train a recipe; the best checkpoint by validation accuracy is kept."""
-    from model import checkpoint, recipe, train
+    from model import checkpoint, processes, recipe, train
 
     made = recipe.load(path)
     best = train.fit(made, run_dir or Path("runs") / made.name, data_root=root, resume=resume)
+    if not processes.leads():
+        return
     chosen = checkpoint.read_best(best)
     Console().print(f"{best}: epoch {chosen.epoch}, validation accuracy {chosen.accuracy:.2%}")
 

@@ -32,6 +32,12 @@ class Setting:
         """
         return 2 * self.lanes if self.provider in _ELSEWHERE else self.lanes
 
+    @property
+    def threads(self) -> int:
+        """All that run: those that compute, and the hands where those are others."""
+        computing = self.lanes * self.intra_op_threads
+        return computing + self.hands if self.provider in _ELSEWHERE else computing
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

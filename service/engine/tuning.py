@@ -73,10 +73,10 @@ def tune(stored: StoredModel, candidates: Candidates, policy: EnginePolicy, core
     search.grow()
     for lanes, threads in others:
         search.enter(replace(search.best().setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
-    # Where fewer lanes will do, what counts is how little a lane costs, and that another provider may do better.
-    for lanes, threads in frugal(search.best(), policy):
-        for setting in search.near():
-            search.enter(replace(setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
+    # Where fewer lanes will do, what counts is how little a lane costs, which the fastest may not do best.
+    for found in search.fastest():
+        for lanes, threads in frugal(found, policy):
+            search.enter(replace(found.setting, lanes=lanes, intra_op_threads=threads, batch=batches(policy)[0]))
     search.grow()
     search.final()
     return search.result(cores)
@@ -148,10 +148,10 @@ def pick(measurements: Sequence[Measurement], ceiling_ms: float) -> Measurement:
 
 
 def rank(measurements: Sequence[Measurement], ceiling_ms: float) -> list[Measurement]:
-    """Sort what may be used, is under the latency ceiling and takes no more cores than it must, the best first."""
+    """Sort what may be used, is under the latency ceiling and runs no more threads than it must, the best first."""
     within = [found for found in measurements if not found.rejected and found.latency_ms <= ceiling_ms]
-    sufficient = [_cores(found) for found in within if found.images_per_second >= _FED_PER_S]
-    frugal = [found for found in within if not sufficient or _cores(found) <= min(sufficient)]
+    sufficient = [found.setting.threads for found in within if found.images_per_second >= _FED_PER_S]
+    frugal = [found for found in within if not sufficient or found.setting.threads <= min(sufficient)]
     return sorted(frugal, key=lambda found: -_worth(found, _most_lanes(frugal)))
 
 
@@ -164,10 +164,6 @@ def _worth(found: Measurement, most_lanes: int) -> float:
     # and a lane also decodes, while its other threads idle, so that fewer lanes are worth less than they measured.
     rate = 1 / (1 / found.images_per_second + _CROSSING_S / (found.setting.batch * found.setting.lanes))
     return rate * (1.0 if found.setting.lanes == most_lanes else _FEWER_LANES)
-
-
-def _cores(found: Measurement) -> int:
-    return found.setting.lanes * found.setting.intra_op_threads
 
 
 def _simplicity(found: Measurement) -> tuple[bool, int, int, float]:
@@ -222,14 +218,11 @@ class _Search:
         """The one to use, by what is known so far."""
         return pick(list(self._table.values()), self._policy.latency_ceiling_ms)
 
-    def near(self) -> list[Setting]:
-        """The fastest setting of each provider and precision that comes near the best."""
-        usable = sorted(
-            (found for found in self._table.values() if not found.rejected), key=lambda found: found.images_per_second
-        )
-        fastest = {found.setting.label: found for found in usable}  # the last of each stays
-        enough = _NEAR * max(found.images_per_second for found in usable)
-        return [found.setting for found in fastest.values() if found.images_per_second >= enough]
+    def fastest(self) -> list[Measurement]:
+        """The fastest setting of each provider and precision that may be used."""
+        usable = [found for found in self._table.values() if not found.rejected]
+        usable.sort(key=lambda found: found.images_per_second)
+        return list({found.setting.label: found for found in usable}.values())  # the last of each stays
 
     def final(self) -> None:
         """Measure the fastest few again, in turns, while the budget lasts; the best turn is what counts.

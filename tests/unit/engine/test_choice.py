@@ -26,8 +26,9 @@ def measured(
     lanes: int = 2,
     batch: int = 1,
     rejected: str = "",
+    provider: str = "cpu",
 ) -> Measurement:
-    return Measurement(Setting("cpu", precision, lanes, 1, batch), rate, latency_ms, 0.0, 1.0, rejected)
+    return Measurement(Setting(provider, precision, lanes, 1, batch), rate, latency_ms, 0.0, 1.0, rejected)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,13 @@ def test_a_network_that_outruns_the_front_end_leaves_it_a_core() -> None:
 
     assert pick([measured(13_000, batch=16), one], ceiling_ms=50) is one
     assert pick([measured(7_000, batch=16), measured(3_500, lanes=1, batch=16)], ceiling_ms=50).setting.lanes == 2
+
+
+def test_what_outruns_the_front_end_computes_on_the_lane_itself() -> None:
+    """Handing each batch on to another thread costs more than that one gains."""
+    here = measured(7_000, lanes=1, batch=16)
+
+    assert pick([measured(13_000, lanes=1, batch=16, provider="openvino"), here], ceiling_ms=50) is here
 
 
 def test_finals_are_among_those_that_may_be_picked() -> None:

@@ -118,10 +118,10 @@ def layouts(policy: EnginePolicy, cores: int) -> tuple[Layout, ...]:
 
 def frugal(best: Measurement, policy: EnginePolicy) -> tuple[Layout, ...]:
     """Fewer lanes of one thread, where those suffice for all that a front-end can bring."""
-    lanes = best.setting.lanes
-    enough = ceil(_FED_PER_S * lanes / best.images_per_second) if best.images_per_second else lanes
+    cores = best.setting.lanes * best.setting.intra_op_threads
+    enough = ceil(_FED_PER_S * cores / best.images_per_second) if best.images_per_second else cores
     fixed = policy.lanes is not None or policy.intra_op_threads is not None
-    return () if fixed or enough >= lanes else ((enough, 1),)
+    return () if fixed or enough >= cores else ((enough, 1),)
 
 
 def batches(policy: EnginePolicy) -> tuple[int, ...]:

@@ -36,11 +36,16 @@ class Dispatcher:
         self._limits = limits
         self._emit = emit
         self._now = now
+        self.leaving = False  #: whether callers should go elsewhere
         self.closed = False
+
+    def leave(self) -> None:
+        """Have callers told to go elsewhere; who comes all the same is answered."""
+        self.leaving = True
 
     def close(self) -> None:
         """Refuse whatever comes from now on; what is in flight goes on."""
-        self.closed = True
+        self.leaving = self.closed = True
 
     async def classify(
         self, *, id: str, model: str, version: int, image: bytes, options: Options, deadline: float, method: str

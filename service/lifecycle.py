@@ -34,6 +34,9 @@ class HealthyDoor(Door, Protocol):
 class Inside(Protocol):
     """Where the doors lead."""
 
+    def leave(self) -> None:
+        """Have callers told to go elsewhere; who comes all the same is answered."""
+
     def close(self) -> None:
         """Refuse whatever comes from now on; what is in flight goes on."""
 
@@ -84,7 +87,6 @@ class Lifecycle:
         self._poll_s = poll_s
         self._grace_s = grace_s
         self._linger_s = linger_s
-        self._leaving = False
         self._warn = warn
 
     async def run(self, listening: Callable[[Ports], None]) -> None:
@@ -113,11 +115,11 @@ class Lifecycle:
     async def _say(self) -> None:
         """Tell whoever watches the health whether requests may be sent."""
         serving, _ = self._ready()
-        await self._grpc.set_serving(serving=serving and not self._leaving)
+        await self._grpc.set_serving(serving=serving)
 
     async def _drain(self) -> None:
         # Whoever watches the health goes elsewhere first: gRPC cancels calls that arrive while a server closes.
-        self._leaving = True
+        self._inside.leave()
         await self._grpc.set_serving(serving=False)
         await asyncio.sleep(self._linger_s)
         self._inside.close()

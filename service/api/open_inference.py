@@ -44,7 +44,7 @@ class OpenInferenceServicer:
 
     @guarded
     async def ServerReady(self, _request: pb.ServerReadyRequest, _context: Context) -> pb.ServerReadyResponse:
-        """Whether some model can be asked."""
+        """Whether callers may come: some model can be asked, and the server stays."""
         return pb.ServerReadyResponse(ready=self._inside.ready())
 
     @guarded

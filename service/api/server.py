@@ -50,7 +50,8 @@ OVERALL = health.OVERALL_HEALTH
 class GrpcSettings:
     """Where to listen, and how much one message or call may hold. `address` is HOST:PORT, port 0 for any free one.
 
-    A client that is silent for `keepalive_s` is pinged, and given up when it does not answer. Connections older than
+    A client that is silent for `keepalive_s` is pinged, and given up when it does not answer for `keepalive_timeout_s`.
+    One that pings by itself, with calls or without, may do so each `min_ping_interval_s`. Connections older than
     `max_connection_age_s` are asked to come again, so that load balancers can spread them; what they have in flight may
     take `max_connection_grace_s` more. 0 lets them stay. Of more than `max_connections` the last ones are closed; calls
     beyond `max_streams` of one connection wait at the client.
@@ -60,6 +61,8 @@ class GrpcSettings:
     max_message_bytes: int = 64 * 1024 * 1024
     bounds: Bounds = field(default_factory=Bounds)
     keepalive_s: float = 60.0
+    keepalive_timeout_s: float = 20.0
+    min_ping_interval_s: float = 5.0
     max_connection_age_s: float = 0.0
     max_connection_grace_s: float = 300.0
     max_connections: int = 4096
@@ -175,9 +178,11 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         # A client that went away without a word is noticed, and its place given free.
         ("grpc.keepalive_time_ms", int(settings.keepalive_s * 1000)),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout_s * 1000)),
+        # The one counts from when nothing was read, the other from the ping; its default is a minute.
+        ("grpc.http2.ping_timeout_ms", int(settings.keepalive_timeout_s * 1000)),
         # Clients behind NAT keep idle connections open by pinging; that is no abuse. Those in Go and Java do so every
         # 10 s at most, where this library's own default would turn them away ("too_many_pings") below 5 minutes.
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", int(settings.min_ping_interval_s * 1000)),
     ]

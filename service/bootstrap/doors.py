@@ -50,12 +50,13 @@ def open_inference(
     metrics: Metrics,
     glass: Glass | None,
     *,
+    ready: Callable[[], tuple[bool, str]],
     choose: Choose,
 ) -> OpenInference:
     """The Open Inference Protocol, for both ports."""
     about = About(VERSION, config.max_batch_items)
     layers = glass.layers if glass else NoLayers()
-    return OpenInference(about, inside, catalog, layers, metrics.statistics, choose=choose)
+    return OpenInference(about, inside, catalog, layers, metrics.statistics, ready=ready, choose=choose)
 
 
 def http_server(

@@ -86,14 +86,14 @@ def server(frame: Frame, inside: Inside) -> Lifecycle:
     catalog, routes, glass = inside.catalog, inside.routes, inside.glass
 
     def ready() -> tuple[bool, str]:
-        return (False, "the server is shutting down") if dispatcher.closed else catalog.ready()
+        return (False, "the server is shutting down") if dispatcher.leaving else catalog.ready()
 
     answering = cached(config, inside.queue, catalog, metrics, emit, shared=inside.answers)
     shadowing = Shadowing(answering, routes.get, emit)
     asked = logged(config, shadowing, inside.predictions)
     dispatcher = Dispatcher(routes.resolve, asked, image_limits(config), emit)
     asking = frame.tracing.asking(dispatcher)
-    standard = open_inference(config, asking, catalog, metrics, glass, choose=routes.choose)
+    standard = open_inference(config, asking, catalog, metrics, glass, ready=ready, choose=routes.choose)
     grpc = GrpcServer(
         grpc_settings(config, frame.guarded.tls),
         asking,

@@ -92,6 +92,11 @@ class Timing:
     provider: str
     ended_ns: int = 0
 
+    @property
+    def took_us(self) -> int:
+        """All stages."""
+        return self.queue_us + self.decode_us + self.compute_us
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -15,7 +15,7 @@ from service.core.use_cases import Choose, ClassifyingAll, ModelCatalog
 from service.oip import describe
 from service.oip.layers import LayerOutputs
 from service.oip.messages import InferRequest, InferResponse
-from service.oip.outputs import declared, plan, tensors
+from service.oip.outputs import declared, plan, provenance, tensors
 from service.oip.pictures import pictures
 from service.security.gate import CALLER
 from service.telemetry.statistics import Statistics
@@ -40,6 +40,7 @@ class OpenInference:
         layers: LayerOutputs,
         statistics: Statistics,
         *,
+        ready: Callable[[], tuple[bool, str]],
         choose: Choose = unrouted,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,6 +49,7 @@ class OpenInference:
         self._catalog = catalog
         self._layers = layers
         self._statistics = statistics
+        self._ready = ready
         self._choose = choose
         self._now = now
 
@@ -84,7 +86,7 @@ class OpenInference:
             version=key.version,
             id=request.id,
             outputs=tensors(wanted, values, spec),
-            timings=tuple(answer.timing for answer in answers),
+            parameters=provenance(answers),
         )
 
     def status(self, model: str, version: str) -> ModelStatus:
@@ -92,8 +94,8 @@ class OpenInference:
         return self._catalog.get(model, describe.version_number(version))
 
     def ready(self) -> bool:
-        """Whether some model can be asked."""
-        return self._catalog.ready()[0]
+        """Whether callers may come."""
+        return self._ready()[0]
 
     def model_ready(self, model: str, version: str) -> bool:
         """Whether this version can be asked. Raises `NoSuchModel` when there is none."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.messages import Priority, Timing
+from service.core.messages import Priority
 
 #: Elements in C order: numbers as an array of the tensor's shape, strings one after the other.
 Elements = NDArray[Any] | Sequence[bytes]
@@ -55,13 +55,12 @@ class InferRequest:
 
 @dataclass(frozen=True, slots=True)
 class InferResponse:
-    """`timings` has one entry per picture."""
+    """`parameters` tell where the answer came from."""
 
     model: str
     version: int
     id: str
     outputs: tuple[Tensor, ...]
-    timings: tuple[Timing, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 

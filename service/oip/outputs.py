@@ -12,7 +12,7 @@ from service.core.errors import InvalidInput
 from service.core.messages import Answer
 from service.core.scores import scores
 from service.core.spec import OUTPUT_NAME, Spec
-from service.oip.messages import Tensor, Wanted, floats
+from service.oip.messages import Parameter, Tensor, Wanted, floats
 from service.oip.tensors import BYTES
 
 #: Calibrated scores in 0..1 of all classes: softmax, or sigmoid per label.
@@ -47,6 +47,19 @@ def declared(answers: Sequence[Answer], spec: Spec) -> Mapping[str, NDArray[np.f
     """The declared outputs, [N, classes] each."""
     logits = np.array([answer.logits for answer in answers], np.float32)
     return {OUTPUT_NAME: logits, SCORES: scores(logits, spec)}
+
+
+def provenance(answers: Sequence[Answer]) -> Mapping[str, Parameter]:
+    """What computed an answer, in which company, and where its time went: of several pictures, the slowest one's."""
+    slowest = max((answer.timing for answer in answers), key=lambda timing: timing.took_us)
+    return {
+        "digest": answers[0].digest,
+        "provider": slowest.provider,
+        "batch_size": slowest.batch_size,
+        "queue_us": slowest.queue_us,
+        "decode_us": slowest.decode_us,
+        "compute_us": slowest.compute_us,
+    }
 
 
 def tensors(plan: Plan, values: Mapping[str, NDArray[np.float32]], spec: Spec) -> tuple[Tensor, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -18,6 +20,7 @@ from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
 from tests.fakes import FakeCatalog, FakeClassifier
 from tests.integration.api.reflected import reflected
+from tests.integration.security import raw
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -132,3 +135,92 @@ async def test_an_old_connection_finishes_its_call(ageing: str, inside: FakeClas
         answers = [await slow, await stub.Classify(classifier_pb2.ClassifyRequest(id="b", model="digits", image=b"x"))]
 
     assert [answer.id for answer in answers] == ["a", "b"]
+
+
+Listen = Callable[[GrpcSettings], Awaitable[int]]
+
+
+@pytest.fixture
+async def listen(inside: FakeClassifier, catalog: FakeCatalog) -> AsyncIterator[Listen]:
+    """Start a server with these settings; its port."""
+    servers: list[GrpcServer] = []
+
+    async def start(settings: GrpcSettings) -> int:
+        servers.append(GrpcServer(settings, inside, catalog, lambda _: None))
+        return await servers[-1].start()
+
+    yield start
+    for server in servers:
+        await server.stop(0)
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """By HTTP/2, with its first words said."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw.PREFACE + raw.frame(raw.SETTINGS, 0, 0) + raw.frame(raw.SETTINGS, raw.ACK, 0))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):  # the server may have hung up
+            await writer.wait_closed()
+
+
+async def ping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[int, bytes]:
+    """The frame that answers a ping: its kind, and what is in it."""
+    writer.write(raw.frame(raw.PING, 0, 0, b"vitrine?"))
+    while True:
+        head = await asyncio.wait_for(reader.readexactly(9), 30)
+        body = await reader.readexactly(int.from_bytes(head[:3]))
+        if head[3] == raw.GOAWAY or (head[3] == raw.PING and head[4] & raw.ACK):
+            return head[3], body
+
+
+async def test_idle_clients_may_ping(listen: Listen) -> None:
+    """As those in Go and Java do each 10 s at most, where gRPC's own default turns away who pings within 5 minutes."""
+    port = await listen(GrpcSettings("127.0.0.1:0", min_ping_interval_s=0.1))
+    async with connected(port) as connection:
+        patient = []
+        for _ in range(6):
+            patient.append(await ping(*connection))
+            await asyncio.sleep(0.15)
+        hasty = [await ping(*connection)]
+        while hasty[-1][0] == raw.PING and len(hasty) < 100:
+            hasty.append(await ping(*connection))
+
+    assert patient == [(raw.PING, b"vitrine?")] * 6
+    assert (hasty[-1][0], hasty[-1][1][-14:]) == (raw.GOAWAY, b"too_many_pings")
+    assert GrpcSettings().min_ping_interval_s < 10
+
+
+async def test_a_client_that_went_away_is_given_up(listen: Listen) -> None:
+    """Without a word, in the middle of a call: it is pinged, and does not answer."""
+    port = await listen(GrpcSettings("127.0.0.1:0", keepalive_s=0.2, keepalive_timeout_s=0.2))
+    async with connected(port) as (reader, writer):
+        writer.write(raw.frame(raw.HEADERS, raw.END_HEADERS, 1, raw.call("/vitrine.v1.Classifier/ClassifyStream")))
+
+        assert await asyncio.wait_for(reader.read(), 30) != b""  # up to the end: the server has closed it
+
+
+async def test_large_messages_come_in(listen: Listen) -> None:
+    """64 MiB unless told otherwise, where the library's own default is 4."""
+    options = [("grpc.max_send_message_length", -1)]
+    port = await listen(GrpcSettings("127.0.0.1:0"))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+        stub = ClassifierStub(channel)
+        answer = await stub.Classify(classifier_pb2.ClassifyRequest(id="a", model="digits", image=bytes(63 << 20)))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Classify(classifier_pb2.ClassifyRequest(id="b", model="digits", image=bytes(64 << 20)))
+
+    assert answer.id == "a"
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_gzip_is_taken(listen: Listen, inside: FakeClassifier) -> None:
+    """What is compressed on the way arrives as it was."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{await listen(GrpcSettings('127.0.0.1:0'))}") as channel:
+        request = classifier_pb2.ClassifyRequest(id="a", model="digits", image=b"x" * 10_000)
+        answer = await ClassifierStub(channel).Classify(request, compression=grpc.Compression.Gzip)
+
+    assert (answer.id, inside.calls[0].image) == ("a", b"x" * 10_000)

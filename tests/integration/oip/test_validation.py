@@ -58,6 +58,20 @@ async def test_the_response_is_always_raw(channel: grpc.aio.Channel) -> None:
         assert (response.id, response.model_name, response.model_version) == ("ours", "digits", "1")
 
 
+async def test_an_answer_tells_where_it_came_from(channel: grpc.aio.Channel) -> None:
+    """The model's digest, what computed it, in which company, and where its time went; an id only if there was one."""
+    asked = request()
+    asked.id = ""
+    response = await infer(channel, asked)
+    told = {name: getattr(value, value.WhichOneof("parameter_choice")) for name, value in response.parameters.items()}
+
+    assert response.id == ""
+    assert len(told.pop("digest")) == 64
+    assert (told.pop("provider"), told.pop("batch_size")) == ("cpu fp32", 1)
+    assert sorted(told) == ["compute_us", "decode_us", "queue_us"]
+    assert told["compute_us"] > 0
+
+
 async def test_only_what_was_asked_for(channel: grpc.aio.Channel) -> None:
     """In the order in which it was asked for."""
     asked = request()

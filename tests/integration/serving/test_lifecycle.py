@@ -15,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.client import AsyncClient, Retry
+from service.client.probe import grpc_state
 from service.core.errors import NotReady, ServiceError
 from tests.serving import PATIENT, Serving
 
@@ -69,6 +70,23 @@ async def test_readiness_ends_before_the_process(serve: Callable[..., Serving]) 
             assert (ready.status_code, ready.text) == (503, "not ready: the server is shutting down\n")
             assert (await http.get("/healthz")).status_code == 200
 
+    assert await asyncio.to_thread(serving.process.wait, 30) == 0
+
+
+async def test_who_comes_while_it_leaves_is_answered(serve: Callable[..., Serving], nine: bytes) -> None:
+    """Every probe says that it is not ready, so that balancers look elsewhere; until they have, calls are answered."""
+    serving = serve("guide", LINGER_S="1.5")
+    async with AsyncClient(serving.grpc, retry=ONCE) as client, httpx.AsyncClient(base_url=serving.http) as http:
+        serving.process.send_signal(signal.SIGTERM)
+        while (await http.get("/readyz")).status_code == 200:
+            await asyncio.sleep(0.01)
+        answer = await client.classify(nine, model="guide")
+        standard = (await http.get("/v2/health/ready")).status_code
+        live = (await http.get("/v2/health/live")).status_code
+        balancers = await grpc_state(serving.grpc, "", 5)
+
+    assert answer.predictions
+    assert (standard, live, balancers) == (503, 200, (False, "NOT_SERVING"))
     assert await asyncio.to_thread(serving.process.wait, 30) == 0
 
 

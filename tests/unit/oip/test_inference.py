@@ -41,7 +41,10 @@ def queue() -> Queue:
 
 @pytest.fixture
 def inference(queue: Queue) -> OpenInference:
-    return OpenInference(About("1.2.3", 8), queue, FakeCatalog(), NoLayers(), Statistics(), now=lambda: 100.0)
+    catalog = FakeCatalog()
+    return OpenInference(
+        About("1.2.3", 8), queue, catalog, NoLayers(), Statistics(), ready=catalog.ready, now=lambda: 100.0
+    )
 
 
 @pytest.fixture

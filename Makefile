@@ -100,9 +100,9 @@ smoke: .venv/.serve ## use that stack as its users do: TLS, a key, a job, a feat
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --constraint deploy/constraints.txt \
 	--custom-compile-command 'make requirements'
 requirements: setup ## lock what goes into the images, by hash
-	$(LOCK) pyproject.toml --extra cpu --output-file deploy/requirements-cpu.txt
-	$(LOCK) pyproject.toml --extra openvino --output-file deploy/requirements-openvino.txt
-	$(LOCK) pyproject.toml --extra gpu --output-file deploy/requirements-gpu.txt
+	$(LOCK) pyproject.toml --extra cpu --extra telemetry --output-file deploy/requirements-cpu.txt
+	$(LOCK) pyproject.toml --extra openvino --extra telemetry --output-file deploy/requirements-openvino.txt
+	$(LOCK) pyproject.toml --extra gpu --extra telemetry --output-file deploy/requirements-gpu.txt
 	$(LOCK) pyproject.toml --extra cpu --extra train --extra photos --output-file deploy/requirements-trainer.txt
 	echo 'setuptools' | $(LOCK) - --output-file deploy/requirements-build.txt
 

@@ -1,12 +1,13 @@
 """`python -m tests.bench.distributed`: front-end, Redis and workers beside the one process; part of `make bench`.
 
-Writes docs/bench-distributed.{json,md,png}. What is compared is measured in interleaved rounds; medians are quoted.
-`--quick` is for trying it out.
+Writes docs/bench-distributed.{json,md,png} and docs/capacity.md. What is compared is measured in interleaved rounds;
+medians are quoted. `--quick` is for trying it out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import statistics
 import tempfile
@@ -17,28 +18,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import matplotlib as mpl
 import typer
-import uvloop
 from rich.console import Console
 
 from service.client import AsyncClient
-from service.core.admission import QueueLimits
-from service.core.messages import Options, Request
-from service.queues.redis_submissions import RedisSubmissions
-from service.queues.redis_url import parse
-from tests.bench import pictures, redis_hop, report
+from tests.bench import capacity, cost, pictures, redis_hop, report, scaling
 from tests.bench.load import Load, Run
-from tests.bench.many_workers import KEYS, PER_WORKER, workers
 from tests.bench.serving import drive, serve, work
-from tests.contract.benches import MODEL
 from tests.guide import png
 from tests.integration.distributed.deployment import Deployment
 from tests.servers import RedisServer
 
 PHOTOS = Path("runs/models")
-SIZES = (1_000, 50_000)
-COUNTS = (1, 2, 4, 8, 16, 32)
+ZOO = Path("model/zoo")
 #: Enough to measure every setting even on a busy machine: then it is remembered, and both sides run the same one.
 COMPLETE = {"tuning_budget_s": "60"}
 
@@ -51,14 +43,15 @@ class Effort:
 
     seconds: float = 3.0
     rounds: int = 3
-    counts: tuple[int, ...] = COUNTS
+    counts: tuple[int, ...] = scaling.COUNTS
 
 
 @contextmanager
-def private_redis() -> Iterator[RedisServer]:
-    """The system's Redis, on a unix socket."""
+def private_redis(*, durable: bool = False) -> Iterator[RedisServer]:
+    """The system's Redis, on a unix socket; where durable, its file only grows."""
     with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer("redis", Path(folder))
+        options = ("--auto-aof-rewrite-percentage", "0") if durable else ()
+        server = RedisServer("redis", Path(folder), durable=durable, options=options)
         server.start()
         try:
             yield server
@@ -94,50 +87,27 @@ def _median(runs: list[Run]) -> Run:
     return Run(**middle, failed=sum(run.failed for run in runs))
 
 
-def scaling(effort: Effort) -> list[dict[str, float]]:
-    """Pictures per second of more and more workers whose engines sleep, for small and for usual pictures."""
+def scaling_rows(effort: Effort) -> list[scaling.Row]:
+    """For small and for usual pictures."""
     rows = []
     with private_redis() as redis:
-        for size in SIZES:
-            for count in effort.counts:
-                with workers(redis.url, count):
-                    row = uvloop.run(_carried(redis, size, count, effort.seconds))
-                console.print(f"scaling: {row}")
-                rows.append(row)
+        for size, count in itertools.product(scaling.SIZES, effort.counts):
+            rows.append(scaling.carried(redis, size, count, effort.seconds))
+            console.print(f"scaling: {rows[-1]}")
     return rows
 
 
-async def _carried(redis: RedisServer, size: int, count: int, seconds: float) -> dict[str, float]:
-    """What `count` workers finish while each has twice as much in flight as its lane takes at once."""
-    image, done = bytes(size), 0
-    async with RedisSubmissions(parse(redis.url, KEYS.tag), QueueLimits(), lambda _: None, keys=KEYS) as front_end:
-        ending = time.monotonic() + seconds + 0.5
-
-        async def caller() -> None:
-            nonlocal done
-            while time.monotonic() < ending:
-                await front_end.submit(Request("r", MODEL, image, Options()))
-                done += 1
-
-        callers = [asyncio.create_task(caller()) for _ in range(count * 8)]
-        await asyncio.sleep(0.5)  # until all lanes are busy
-        before, cpu_s, started = done, _cpu_s(redis), time.monotonic()
-        await asyncio.sleep(seconds)
-        finished, took_s, cpu_s = done - before, time.monotonic() - started, _cpu_s(redis) - cpu_s
-        await asyncio.gather(*callers)
-    return {
-        "bytes": size,
-        "workers": count,
-        "per_second": finished / took_s,
-        "of_ideal": finished / took_s / (count * PER_WORKER),
-        "redis_cpu": cpu_s / took_s,
-    }
-
-
-def _cpu_s(server: RedisServer) -> float:
-    with server.client() as client:
-        usage: dict[str, float] = client.info("cpu")
-    return usage["used_cpu_sys"] + usage["used_cpu_user"]
+def cost_rows(effort: Effort) -> list[dict[str, Any]]:
+    """Of `digits` and of EfficientNet-Lite0."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        digit, photograph = pictures.digit(Path(folder), ZOO), pictures.photograph(Path(folder))
+        for models, model, picture in ((ZOO, "digits", digit), (PHOTOS, "efficientnet-lite0", photograph)):
+            with private_redis(durable=True) as redis:
+                found += cost.costs(redis, models, model, picture, effort.seconds, **COMPLETE)
+    for each in found:
+        console.print(f"cost: {each}")
+    return [asdict(each) for each in found]
 
 
 def recovery(effort: Effort) -> dict[str, list[float]]:
@@ -206,16 +176,7 @@ def markdown(results: dict[str, Any]) -> str:
         latency = f"{row['p50_ms']:.2f} | {row['p99_ms']:.2f} | {row['per_second']:,.0f}"
         most = 1000 / row["redis_cpu_ms"]
         lines.append(f"| {row['kind']} | {row['size']:,} | {latency} | {row['redis_cpu_ms']:.3f} | {most:,.0f} |")
-    lines += [
-        "",
-        f"## Scaling: workers whose engines sleep, {PER_WORKER:.0f} pictures/s each",
-        "",
-        "| bytes | workers | pictures/s | of ideal | cores of Redis |",
-        "|--:|--:|--:|--:|--:|",
-    ]
-    for row in results["scaling"]:
-        rates = f"{row['per_second']:,.0f} | {row['of_ideal']:.2f} | {row['redis_cpu']:.2f}"
-        lines.append(f"| {row['bytes']:,} | {row['workers']} | {rates} |")
+    lines += ["", *scaling.markdown(results["scaling"])]
     lines += ["", "## Recovery from SIGKILL of a worker's child that holds requests", ""]
     lines += [
         f"- {name}: {statistics.median(seen):.2f} s (worst of {len(seen)}: {max(seen):.2f} s)"
@@ -224,42 +185,23 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plot(rows: list[dict[str, float]], path: Path) -> None:
-    """The scaling curve beside the ideal."""
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - the backend is chosen first
-
-    figure, panel = plt.subplots(figsize=(6, 4), layout="constrained")
-    counts = sorted({row["workers"] for row in rows})
-    panel.plot(counts, [count * PER_WORKER for count in counts], "--", color="#999999", label="ideal")
-    for size, colour in zip(SIZES, ("#0072b2", "#d55e00"), strict=True):
-        of = [row for row in rows if row["bytes"] == size]
-        label = f"{size:,} bytes"
-        panel.plot([row["workers"] for row in of], [row["per_second"] for row in of], "o-", color=colour, label=label)
-    panel.set_title("Workers whose engines sleep, one Redis", fontsize=10, loc="left")
-    panel.set_xlabel("workers")
-    panel.set_ylabel("pictures per second")
-    panel.legend(frameon=False)
-    panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
 def main(*, quick: Annotated[bool, typer.Option("--quick")] = False, out: Path = Path("docs")) -> None:
     """Measure everything and write the report."""
-    effort = Effort(seconds=1.0, rounds=1, counts=(1, 32)) if quick else Effort()
+    effort = Effort(seconds=1.0, rounds=1, counts=(32, 256)) if quick else Effort()
     pictures.publish_photos(PHOTOS)
     parts: dict[str, Callable[[], Any]] = {
         "host": report.host,
         "W1": lambda: w1(effort),
         "hop": lambda: [asdict(row) for row in redis_hop.rows()],
-        "scaling": lambda: scaling(effort),
+        "cost": lambda: cost_rows(effort),
+        "scaling": lambda: scaling_rows(effort),
         "recovery": lambda: recovery(effort),
     }
     results = {name: measure() for name, measure in parts.items()}
     (out / "bench-distributed.json").write_text(json.dumps(results, indent=2) + "\n")
     (out / "bench-distributed.md").write_text(markdown(results))
-    plot(results["scaling"], out / "bench-distributed.png")
+    scaling.plot(results["scaling"], out / "bench-distributed.png")
+    (out / "capacity.md").write_text(capacity.markdown(results))
     console.print(markdown(results))
 
 

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 
+import psutil
 import uvloop
 
 from service.core.messages import Lease, Outcome
@@ -27,15 +28,15 @@ PER_WORKER = 1 / PICTURE_S
 
 
 @contextmanager
-def workers(url: str, count: int) -> Iterator[None]:
-    """`count` workers that are announced."""
+def workers(url: str, count: int) -> Iterator[psutil.Process]:
+    """`count` workers that are announced, and their process."""
     context = get_context("spawn")
     announced, stop = context.Event(), context.Event()
     process = context.Process(target=_run, args=(url, count, announced, stop))
     process.start()
     try:
         assert announced.wait(60)
-        yield
+        yield psutil.Process(process.pid)
     finally:
         stop.set()
         process.join()

@@ -23,6 +23,7 @@ from service.queues.keys import Keys
 from service.queues.redis_submissions import RedisSubmissions
 from service.queues.redis_url import parse
 from service.queues.redis_work import RedisWork
+from tests.bench.usage import cpu_s, of_redis
 from tests.contract.benches import MODEL, answer
 from tests.engines import FakeEngine, tuned
 from tests.servers import KINDS, RedisServer, binary
@@ -63,12 +64,6 @@ def _worker(url: str, stop: Event) -> None:
     uvloop.run(_serve(url, stop))
 
 
-def _cpu_s(server: RedisServer) -> float:
-    with server.client() as client:
-        usage: dict[str, float] = client.info("cpu")
-    return usage["used_cpu_sys"] + usage["used_cpu_user"]
-
-
 async def _measure(server: RedisServer, size: int) -> Row:
     image = bytes(size)
     async with RedisSubmissions(parse(server.url, KEYS.tag), QueueLimits(), lambda _: None, keys=KEYS) as front_end:
@@ -82,7 +77,7 @@ async def _measure(server: RedisServer, size: int) -> Row:
         for _ in range(50):
             await ask()
         alone = sorted([await ask() for _ in range(CALLS)])
-        done, cpu_s, until = 0, _cpu_s(server), time.monotonic() + SECONDS
+        done, used_s, until = 0, cpu_s(of_redis(server)), time.monotonic() + SECONDS
 
         async def load() -> None:
             nonlocal done
@@ -91,7 +86,7 @@ async def _measure(server: RedisServer, size: int) -> Row:
                 done += 1
 
         await asyncio.gather(*(load() for _ in range(CONCURRENCY)))
-        cpu_ms = (_cpu_s(server) - cpu_s) * 1000 / done
+        cpu_ms = (cpu_s(of_redis(server)) - used_s) * 1000 / done
     return Row(server.kind, size, statistics.median(alone), alone[int(CALLS * 0.99)], done / SECONDS, cpu_ms)
 
 

@@ -44,11 +44,11 @@ def serve(models: Path, **settings: str) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def work(models: Path, redis: str, **settings: str) -> Iterator[None]:
-    """`vitrine worker` for the queue at `redis`, likewise."""
+def work(models: Path, redis: str, **settings: str) -> Iterator[psutil.Process]:
+    """`vitrine worker` for the queue at `redis`, likewise: its supervisor, whose child computes."""
     http = f"127.0.0.1:{_free_port()}"
-    with _running("worker", http, {"redis": redis, "models": str(models)} | settings):
-        yield
+    with _running("worker", http, {"redis": redis, "models": str(models)} | settings) as process:
+        yield psutil.Process(process.pid)
 
 
 @contextlib.contextmanager

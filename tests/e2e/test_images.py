@@ -76,6 +76,14 @@ def test_the_image_says_what_it_is(image: str) -> None:
     )
 
 
+def test_the_image_can_send_traces(image: str) -> None:
+    """What the collector of docker-compose.yml is for; `vitrine doctor` finds nothing missing."""
+    variables = ("VITRINE_OTLP_ENDPOINT=http://collector:4317", "VITRINE_INSECURE=true")
+    chosen = (word for variable in variables for word in ("--env", variable))
+
+    assert "error" not in docker("run", "--rm", "--network", "none", *chosen, image, "doctor")
+
+
 def test_nobody_is_told_what_is_served(image: str) -> None:
     """ONNX Runtime's telemetry is off. Where somebody turns it on, it leaves an id of the machine at home."""
     load = "import service.engine, onnxruntime; onnxruntime.InferenceSession('/models/digits/1/model.onnx')"

@@ -39,11 +39,11 @@ def foretold(row: Row, known: Row, cores: float) -> tuple[float, str]:
 
 def redis_limits(cost: Cost) -> dict[str, float]:
     """Pictures per second that one Redis carries, by what it could run out of."""
-    return {
+    limits = {
         "its one thread": BUSY * 1000 / cost.redis_ms,
         "its network": BUSY * NETWORK / max(cost.redis_in_bytes, cost.redis_out_bytes),
-        "its disk": BUSY * DISK / cost.redis_disk_bytes,
     }
+    return limits | ({"its disk": BUSY * DISK / cost.redis_disk_bytes} if cost.durable else {})
 
 
 def cores(milliseconds: float, rate: float) -> float:
@@ -74,9 +74,11 @@ def _costs(found: Sequence[Cost]) -> list[str]:
     lines = [
         "## What one picture costs",
         "",
-        "CPU time of each process, and bytes of a Redis that appends each write to its file (`appendfsync always`).",
+        "CPU time of each process, and bytes that Redis moves: with an append-only file, as docker-compose.yml has it",
+        "for jobs (`appendfsync always`), and without one, which is enough for calls: front-ends send again what it",
+        "forgot.",
         "",
-        "| model, calls | bytes | worker, ms | front-end, ms | Redis, ms | Redis receives | sends | writes down |",
+        "| pictures | bytes | worker, ms | front-end, ms | Redis, ms | Redis receives | sends | writes down |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for cost in found:
@@ -110,7 +112,7 @@ def _needs(found: Sequence[Cost]) -> list[str]:
         "",
         f"## What so many pictures a second need, with cores {BUSY:.0%} busy",
         "",
-        "| model, calls | pictures/s | cores of workers | front-ends of a core | Redis | network, MB/s | disk, MB/s |",
+        "| pictures | pictures/s | cores of workers | front-ends of a core | Redis | network, MB/s | disk, MB/s |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for cost in found:
@@ -129,7 +131,8 @@ def _needs(found: Sequence[Cost]) -> list[str]:
 
 
 def _name(cost: Cost) -> str:
-    return f"{cost.model}, " + {"unary": "one picture per call", "batch": "64 per call"}[cost.method]
+    calls = {"unary": "one per call", "batch": "64 per call"}[cost.method]
+    return f"{cost.model}, {calls}, {'file' if cost.durable else 'no file'}"
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """What one picture costs each process of a deployment: CPU time, and bytes of Redis' network and disk.
 
-Front-end, worker and Redis are the real commands, Redis with the append-only file that production has; part of
-`tests.bench.distributed`.
+Front-end, worker and Redis are the real commands; part of `tests.bench.distributed`.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ class Cost:
 
     model: str
     method: Method
+    durable: bool  #: whether Redis has the append-only file that production has
     picture_bytes: int
     per_second: float
     front_end_ms: float
@@ -95,4 +95,4 @@ def _cost(deployed: Deployed, model: str, method: Method, picture: Path, seconds
         assert run.result().failed == 0
     pictures = last.pop("pictures") - first["pictures"]
     each = {name: (total - first[name]) / pictures for name, total in last.items()}
-    return Cost(model, method, picture.stat().st_size, pictures / took_s, **each)
+    return Cost(model, method, deployed.redis.durable, picture.stat().st_size, pictures / took_s, **each)

@@ -186,7 +186,12 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(*, quick: Annotated[bool, typer.Option("--quick")] = False, out: Path = Path("docs")) -> None:
+def main(
+    *,
+    quick: Annotated[bool, typer.Option("--quick")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="a part to measure again; the others stay as they are")] = None,
+    out: Path = Path("docs"),
+) -> None:
     """Measure everything and write the report."""
     effort = Effort(seconds=1.0, rounds=1, counts=(32, 256)) if quick else Effort()
     pictures.publish_photos(PHOTOS)
@@ -198,8 +203,13 @@ def main(*, quick: Annotated[bool, typer.Option("--quick")] = False, out: Path =
         "scaling": lambda: scaling_rows(effort),
         "recovery": lambda: recovery(effort),
     }
-    results = {name: measure() for name, measure in parts.items()}
-    (out / "bench-distributed.json").write_text(json.dumps(results, indent=2) + "\n")
+    measured = out / "bench-distributed.json"
+    kept = json.loads(measured.read_text()) if only and measured.exists() else {}
+    results = kept | {name: parts[name]() for name in only or parts}
+    measured.write_text(json.dumps(results, indent=2) + "\n")
+    if missing := parts.keys() - results.keys():
+        console.print(f"no report before these are measured as well: {', '.join(sorted(missing))}")
+        return
     (out / "bench-distributed.md").write_text(markdown(results))
     scaling.plot(results["scaling"], out / "bench-distributed.png")
     (out / "capacity.md").write_text(capacity.markdown(results))

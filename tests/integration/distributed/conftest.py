@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted
+from service.client import Client
+from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted, until
 from tests.servers import RedisServer, require
 
 
@@ -31,9 +32,11 @@ def workers(shared: Deployment) -> tuple[WorkerStarted, WorkerStarted]:
 
 @pytest.fixture(scope="module")
 def front_end(shared: Deployment, workers: tuple[WorkerStarted, WorkerStarted]) -> Started:
-    """One that is ready, as the workers are."""
+    """One that is ready, as the workers are, and has heard of both models."""
     started = shared.front_end()
     shared.ready(*workers, started)
+    with Client(started.address("gRPC")) as client:
+        until(lambda: len(client.models()) == 2)
     return started
 
 

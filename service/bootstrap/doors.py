@@ -35,10 +35,12 @@ class Glass:
     keep: Callable[[bytes], str]  #: takes a picture to where questions find it, and returns its id
 
 
-def glass(config: Config, inside: Introspecting, health: Diagnosing, emit: Emit) -> Glass:
-    """The ways into `inside`, and to examine it."""
+def glass(
+    config: Config, inside: Introspecting, health: Diagnosing, *, emit: Emit, rest: Callable[[], object]
+) -> Glass:
+    """The ways into `inside`, and to examine it; `rest` blocks, and gives back what only looking in needs."""
     allowance = Allowance(config.introspection_per_minute)
-    desk = Desk(config.introspection_threads, config.introspection_waiting, allowance, emit=emit)
+    desk = Desk(config.introspection_threads, config.introspection_waiting, allowance=allowance, emit=emit, rest=rest)
     twin = IntrospectionTwin(inside, desk, config.max_image_bytes)
     return Glass(IntrospectionServicer(inside, desk, health=health), twin, TappedLayers(inside, desk), inside.keep)
 

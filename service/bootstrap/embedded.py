@@ -17,6 +17,7 @@ from service.catalog import Catalog, Host
 from service.config import Config
 from service.core.messages import ModelKey
 from service.core.ports import Engine
+from service.engine.arena import shrink_arena
 from service.engine.store import ModelStore
 from service.introspect.tapping import Subject
 from service.lane import Lane
@@ -65,7 +66,9 @@ def build(config: Config) -> Lifecycle:
             catalog,
             routes,
             jobs.inside,
-            glass(config, looking, diagnostics(looking, store), emit) if config.introspection else None,
+            glass(config, looking, diagnostics(looking, store), emit=emit, rest=shrink_arena)
+            if config.introspection
+            else None,
             behind=[*drift.behind(), *jobs.behind, catalog, *([predictions] if predictions else [])],
             poll_s=config.poll_s,
             predictions=predictions,

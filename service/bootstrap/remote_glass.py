@@ -10,6 +10,7 @@ from service.bootstrap.glass import diagnostics, introspector
 from service.config import Config
 from service.core.events import Emit
 from service.core.use_cases import ModelCatalog
+from service.engine.arena import shrink_arena
 from service.engine.store import ModelStore
 from service.introspect.mounted import Mounted
 
@@ -22,4 +23,4 @@ def remote_glass(config: Config, catalog: ModelCatalog, emit: Emit) -> Glass:
     store = ModelStore(config.models)
     mounted = Mounted(catalog.get, opener(config.model_copy(update=_PLAIN), store), partial(file_of, store))
     looking = introspector(config, mounted.subject)
-    return glass(config, looking, diagnostics(looking, store), emit)
+    return glass(config, looking, diagnostics(looking, store), emit=emit, rest=shrink_arena)

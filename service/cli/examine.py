@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from service.cli.parameters import LOCAL, LayerPatterns, Server
+from service.cli.parameters import LOCAL, KernelsWanted, LayerPatterns, Server
 
 Model = Annotated[str, typer.Argument(metavar="MODEL[:VERSION]", help="a served model; its latest version")]
 Pictures = Annotated[list[Path] | None, typer.Argument(help="pictures; the samples stored with the model if none")]
-KernelsWanted = Annotated[Literal["reference", "as served"], typer.Option(help="which arithmetic")]
 Patience = Annotated[float, typer.Option(min=0.1, help="seconds for the whole answer")]
 
 app = typer.Typer()

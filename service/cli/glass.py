@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from service.cli.parameters import LOCAL, LayerPatterns, ModelName, ModelVersion, PictureFile, Server
+from service.cli.parameters import LOCAL, KernelsWanted, LayerPatterns, ModelName, ModelVersion, PictureFile, Server
 
 app = typer.Typer()
 
@@ -37,7 +37,7 @@ def features(
     channels: Annotated[
         int | None, typer.Option(min=0, help="the strongest so many of each layer, 0 for all; pictures show 64")
     ] = None,
-    kernels: Annotated[Literal["reference", "as served"], typer.Option(help="whose arithmetic")] = "reference",
+    kernels: KernelsWanted = "reference",
     server: Server = LOCAL,
     model_version: ModelVersion = 0,
     timeout_s: Annotated[float, typer.Option(min=0.001, help="seconds for all of it")] = 300.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,3 +18,4 @@ ModelVersion = Annotated[int, typer.Option(min=0, help="version of the model; 0 
 TopK = Annotated[int, typer.Option(min=1, help="how many classes to return, best first")]
 MinScore = Annotated[float, typer.Option(min=0, max=1, help="leave out classes that score below this")]
 LayerPatterns = Annotated[list[str] | None, typer.Option(help="patterns of layers; all modules if none is given")]
+KernelsWanted = Annotated[Literal["reference", "unfused", "as served"], typer.Option(help="which arithmetic")]

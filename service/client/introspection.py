@@ -86,7 +86,7 @@ class AsyncIntrospection(Caller):
         version: int = 0,
         wanted: Wanted = _WANTED,
         encoding: Encoding = _NUMBERS,
-        kernels: Kernels = Kernels.REFERENCE,
+        kernels: Kernels | None = None,
         max_bytes: int = 0,
         timeout_s: float | None = None,
     ) -> FeatureMaps:

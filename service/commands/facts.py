@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.core.introspection import Parity, RunHeader
 from service.core.layers import LayerInfo
-from service.core.maps import Statistics
+from service.core.statistics import Statistics
 
 
 def shape(layer: LayerInfo) -> str:

@@ -20,7 +20,8 @@ from service.core.encodings import Encoding, Kind
 from service.core.graph import Array
 from service.core.introspection import Kernels, MapsRequest, Picture, RunEnd, RunHeader
 from service.core.layers import Selector
-from service.core.maps import Key, Statistics, TopK, Wanted
+from service.core.maps import Key, TopK, Wanted
+from service.core.statistics import Statistics
 
 Format = Literal["png", "npy", "html"]
 

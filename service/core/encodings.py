@@ -29,6 +29,11 @@ class Kind(Enum):
     NPY = "npy"  #: a NumPy file of [1, channels, height, width] in the layer's own type
     STORED = "stored"  #: as the network holds them: floats, or the integers of an INT8 network
 
+    @property
+    def has_values(self) -> bool:
+        """Whether values travel at all."""
+        return self is not Kind.STATISTICS
+
 
 class Range(Enum):
     """Which values the 256 levels of UINT8, or the colours of PNG, stand for."""
@@ -85,6 +90,8 @@ class Encoded:
     dtype: str = ""  #: of STORED: NumPy's name
 
 
+#: Kinds in which each channel is as many bytes as the next.
+_PLAIN = frozenset({Kind.FLOAT32, Kind.FLOAT16, Kind.UINT8, Kind.STORED})
 _NPY_HEADER_BYTES = 128
 _GAP = 1  # pixels between tiles
 _LEVELS = 254  # of a picture: two more stand for "no tile" and "not finite"
@@ -139,7 +146,7 @@ def encode(maps: Array, encoding: Encoding) -> Encoded:  # noqa: PLR0911  # one 
 def chunks(encoded: Encoded, kind: Kind, limit: int) -> list[tuple[int, bytes]]:
     """The bytes in pieces of at most `limit`, each with its offset; whole channels where they fit."""
     channels = encoded.shape[0]
-    plain = kind in {Kind.FLOAT32, Kind.FLOAT16, Kind.UINT8, Kind.STORED} and channels > 0
+    plain = kind in _PLAIN and channels > 0
     channel = len(encoded.data) // channels if plain else 0
     step = limit // channel * channel if 0 < channel <= limit else limit
     return [(start, encoded.data[start : start + step]) for start in range(0, len(encoded.data), step)]

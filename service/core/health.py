@@ -13,8 +13,9 @@ from service.core import anatomy
 from service.core.drift import Drift, Profile, drift
 from service.core.graph import Array, Graph, Node
 from service.core.layers import LayerInfo, Role
-from service.core.maps import Statistics, as_maps
+from service.core.maps import as_maps
 from service.core.quantised import Integers
+from service.core.statistics import Statistics
 
 #: Pictures from which on a channel that never spoke is called dead; before, it was only silent.
 DEAD_FROM = 32

@@ -9,8 +9,9 @@ from enum import Enum
 from service.core.encodings import Encoding, Shape
 from service.core.geometry import Box
 from service.core.layers import LayerInfo, Selector
-from service.core.maps import Statistics, Wanted
+from service.core.maps import Wanted
 from service.core.messages import NEVER, ModelKey, Prediction
+from service.core.statistics import Statistics
 from service.core.units import Explained, Place
 
 
@@ -18,6 +19,7 @@ class Kernels(Enum):
     """Which arithmetic is looked at."""
 
     REFERENCE = "reference"  #: CPU, fp32, the graph as it is written
+    UNFUSED = "unfused"  #: CPU, fp32, the layouts that serving is quick by, but no layer that is asked for fused away
     AS_SERVED = "as served"  #: the provider, precision and optimisation of the serving session
 
 
@@ -39,6 +41,7 @@ class Picture:
 class MapsRequest:
     """Feature maps of some layers for some pictures. `max_bytes` 0 is the server's own limit.
 
+    Without `kernels`, values are REFERENCE, and statistics alone UNFUSED: of every layer, too, and sooner there.
     `deadline` is in seconds of the monotonic clock. A `dry_run` computes nothing and tells the sizes; it needs no
     picture and prices one.
     """
@@ -49,10 +52,15 @@ class MapsRequest:
     layers: Selector = field(default_factory=Selector)
     wanted: Wanted = field(default_factory=Wanted)
     encoding: Encoding = field(default_factory=Encoding)
-    kernels: Kernels = Kernels.REFERENCE
+    kernels: Kernels | None = None
     max_bytes: int = 0
     dry_run: bool = False
     deadline: float = NEVER
+
+    @property
+    def arithmetic(self) -> Kernels:
+        """Which kernels answer."""
+        return self.kernels or (Kernels.REFERENCE if self.encoding.kind.has_values else Kernels.UNFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,10 @@ class Classified:
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """First event. `parity` is that of the first run, None in a dry run; `total_bytes` of all values to come."""
+    """First event. `parity` is that of the first run, None in a dry run; `total_bytes` of all values to come.
+
+    `kernels` are those that the values come from.
+    """
 
     key: ModelKey
     digest: str
@@ -107,6 +118,7 @@ class RunHeader:
     parity: Parity | None
     total_bytes: int
     layers: int
+    kernels: Kernels
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
-"""Which part of a layer's output is looked at: channels, a region, and their statistics."""
+"""Which part of a layer's output is looked at: channels, a region, and which statistics of them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,6 @@ from service.core.geometry import Box, Field, Size
 from service.core.graph import Array
 
 Maps = NDArray[np.floating]  # [channels, height, width]
-
-HISTOGRAM_BINS = 32
-PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-_PIECE = 1 << 16  # values: 256 KB in float32
-_DOT = 1 << 13  # values: of more than 10,000, OpenBLAS takes threads, and cores, of its own for a dot product
 
 
 class Key(Enum):
@@ -70,27 +66,6 @@ class Wanted:
     per_channel: bool = False
     percentiles: bool = False
     histogram: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Of the values of one layer or channel; all but the counts are of the finite ones, NaN if there are none.
-
-    `percentiles` are those of `PERCENTILES`; `histogram` counts the finite values in equal bins from min to max.
-    """
-
-    count: int
-    nans: int
-    positive_infinities: int
-    negative_infinities: int
-    zeros: int
-    mean: float
-    std: float
-    min: float
-    max: float
-    l2: float
-    percentiles: tuple[float, ...] = ()
-    histogram: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +140,18 @@ def count(channels: int, wanted: Channels) -> int:
             return len(wanted)
 
 
+@cache
+def first(number: int) -> tuple[int, ...]:
+    """The indices of so many channels: layers have few different numbers of them, and every answer lists them."""
+    return tuple(range(number))
+
+
 def ranked(maps: Array, wanted: Channels, weights: Array | None) -> tuple[int, ...]:
     """The indices of the wanted channels, the first first; raises `InvalidInput`."""
     number = count(len(maps), wanted)
     match wanted:
         case None:
-            return tuple(range(number))
+            return first(number)
         case Span(start, _):
             return tuple(range(start, start + number))
         case TopK():
@@ -208,81 +189,3 @@ def _class_weights(weights: Array | None) -> Array:
         )
         raise InvalidInput("channels.top_k.key", limit, "CONTRIBUTION")
     return weights
-
-
-def statistics(values: Array, wanted: Wanted) -> Statistics:
-    """What the values of a layer or channel, of any shape, look like.
-
-    Counts, `min` and `max` are exact. Of float32 values, `mean` is within 1e-6 of the root mean square, `l2` within
-    1e-6 of itself, `std` within 1e-5 of itself and 1e-6 of the root mean square; others are summed in float64.
-    """
-    numbers = values.ravel()
-    finite, sums = numbers, _sums(numbers)
-    if not math.isfinite(sums.squares):  # only then is a look at every value worth its time
-        finite = numbers[np.isfinite(numbers)].astype(np.float64)
-        sums = _sums(finite)
-    some = finite.size > 0
-    mean = sums.total / finite.size if some else math.nan
-    return Statistics(
-        count=numbers.size,
-        nans=int(np.isnan(numbers).sum()) if finite is not numbers else 0,
-        positive_infinities=int(np.isposinf(numbers).sum()) if finite is not numbers else 0,
-        negative_infinities=int(np.isneginf(numbers).sum()) if finite is not numbers else 0,
-        zeros=sums.zeros,
-        mean=mean,
-        std=math.sqrt(sums.squares / finite.size) if some else math.nan,
-        min=sums.low if some else math.nan,
-        max=sums.high if some else math.nan,
-        l2=math.sqrt(sums.squares + finite.size * mean * mean) if some else math.nan,
-        percentiles=tuple(np.percentile(finite, PERCENTILES).tolist()) if some and wanted.percentiles else (),
-        histogram=tuple(np.histogram(finite, HISTOGRAM_BINS)[0].tolist()) if some and wanted.histogram else (),
-    )
-
-
-@dataclass(slots=True)
-class _Sums:
-    """Of some values; `squares` are those of their distances from their mean."""
-
-    count: int = 0
-    zeros: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    low: float = math.inf
-    high: float = -math.inf
-
-    def add(self, other: _Sums) -> None:
-        """Chan, Golub & LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979."""
-        if self.count:
-            apart = other.total / other.count - self.total / self.count
-            self.squares += apart * apart * self.count * other.count / (self.count + other.count)
-        self.count += other.count
-        self.zeros += other.zeros
-        self.total += other.total
-        self.squares += other.squares
-        self.low = min(self.low, other.low)
-        self.high = max(self.high, other.high)
-
-
-def _sums(numbers: Array) -> _Sums:
-    """All sums in one walk over memory: a piece stays in the cache while it is looked at several times.
-
-    Within a piece float32 is precise enough, since distances from the mean are what is squared.
-    """
-    dtype = np.float32 if numbers.dtype == np.float32 else np.float64
-    scratch = np.empty(min(numbers.size, _PIECE), dtype)  # once: the allocator returns blocks of this size at once
-    sums = _Sums()
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities have no sum; whoever asks looks at that
-        for start in range(0, numbers.size, _PIECE):
-            piece = numbers[start : start + _PIECE].astype(dtype, copy=False)
-            sums.add(_piece_sums(piece, scratch[: piece.size]))
-    return sums
-
-
-def _piece_sums(piece: Array, scratch: Array) -> _Sums:
-    low, high, total = float(piece.min()), float(piece.max()), float(piece.sum())
-    zeros = piece.size - int(np.count_nonzero(piece != 0)) if low <= 0 <= high else 0
-    if low == high and math.isfinite(low):  # exactly no spread, which rounding would not give
-        return _Sums(piece.size, zeros, piece.size * low, 0.0, low, high)
-    apart = np.subtract(piece, piece.dtype.type(total / piece.size), out=scratch)
-    squares = sum(float(np.dot(part, part)) for part in np.split(apart, range(_DOT, piece.size, _DOT)))
-    return _Sums(piece.size, zeros, total, squares, low, high)

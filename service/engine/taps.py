@@ -24,10 +24,11 @@ from service.core.quantised import QUANTIZE
 from service.core.spec import INPUT_NAME
 from service.core.tuning import Setting
 from service.engine import graph
-from service.engine.session import RUNTIME_ERRORS, open_session, quiet_options
+from service.engine.arena import use_arena
+from service.engine.session import RUNTIME_ERRORS, open_session, serving_options
 
-#: How INT8 networks are looked into.
-_INTEGERS = Setting("cpu", "fp32", lanes=1, intra_op_threads=1, batch=1)
+#: How whatever is not looked into as served is run.
+_PLAIN = Setting("cpu", "fp32", lanes=1, intra_op_threads=1, batch=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +121,28 @@ def build(source: TapSource, tensors: Sequence[str], kernels: Kernels) -> TapSes
     """A session that gives `tensors`, to be kept by whoever uses it. Blocks. Raises what `TapSessions.get` does."""
     whole = graph.parse(source.read())
     model = graph.tapped(whole, tensors)
+    # Integers differ by a step between optimisation levels (onnxruntime#32132): only the serving one is true.
+    integers = any(node.op_type == QUANTIZE for node in whole.graph.node)
     if kernels is Kernels.AS_SERVED:
-        session = open_session(model, replace(source.setting, lanes=1, intra_op_threads=1))
-    elif any(node.op_type == QUANTIZE for node in whole.graph.node):
-        # Integers differ by a step between optimisation levels (onnxruntime#32132): only the serving one is true.
-        session = open_session(model, _INTEGERS)
+        session = _served(model, replace(source.setting, lanes=1, intra_op_threads=1))
+    elif kernels is Kernels.UNFUSED or integers:
+        session = _served(model, _PLAIN)
     else:
         session = _reference(model)
     return TapSession(session, tuple(tensors), len(model))
 
 
+def _served(model: bytes, setting: Setting) -> ort.InferenceSession:
+    options = serving_options(setting)
+    if setting.provider == _PLAIN.provider:
+        use_arena(options)
+    return open_session(model, setting, options)
+
+
 def _reference(model: bytes) -> ort.InferenceSession:
-    options = quiet_options()
+    options = serving_options(_PLAIN)
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # A tap session runs now and then on pictures of one size: keeping its buffers would only hold memory.
-    options.enable_cpu_mem_arena = False
+    use_arena(options)
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except RUNTIME_ERRORS as error:

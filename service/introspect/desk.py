@@ -30,18 +30,25 @@ class Desk:
     """Runs what blocks, `threads` calls at a time; up to `max_waiting` more wait, others are told to come again.
 
     A caller that is named may ask no more often than the `allowance` says. On Linux the threads have a lower priority
-    than the lanes. Each question is told to `emit` when it ends. To be used on one event loop.
+    than the lanes. Each question is told to `emit` when it ends. When nobody has asked for `rest_after_s`, `rest` runs
+    on one of the threads. To be used on one event loop.
     """
 
     def __init__(
         self,
         threads: int = 2,
         max_waiting: int = 8,
+        *,
         allowance: Allowance | None = None,
         now: Callable[[], float] = time.monotonic,
         emit: Emit | None = None,
+        rest: Callable[[], object] | None = None,
+        rest_after_s: float = 10.0,
     ) -> None:
         self._emit = emit
+        self._rest = rest
+        self._rest_after_s = rest_after_s
+        self._resting: asyncio.TimerHandle | None = None
         self._pool = ThreadPoolExecutor(threads, "introspect", initializer=step_back)
         self._free = asyncio.Semaphore(threads)
         self._limit = threads + max_waiting
@@ -66,6 +73,8 @@ class Desk:
 
     def close(self) -> None:
         """Take no more work; what runs is finished."""
+        self._rest = None
+        self._rest_never()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
@@ -88,11 +97,23 @@ class Desk:
             message = f"introspection: {self._limit} requests are being answered or waiting"
             raise Overloaded(Reason.FULL, message, _RETRY_AFTER_S)
         self._admitted += 1
+        self._rest_never()
         try:
             async with self._free:
                 yield
         finally:
             self._admitted -= 1
+            self._rest_soon()
+
+    def _rest_soon(self) -> None:
+        if self._rest and not self._admitted:
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(self._rest_after_s, self._pool.submit, self._rest)
+
+    def _rest_never(self) -> None:
+        if self._resting:
+            self._resting.cancel()
+            self._resting = None
 
     def _check(self, who: str) -> None:
         """Raise `Overloaded` for a caller that asks too often; one without a name is the server itself."""

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.core.encodings import Kind, chunks, encode
-from service.core.errors import InvalidInput, Refused, TooLate
-from service.core.heads import class_weights
+from service.core.errors import Refused, TooLate
 from service.core.introspection import (
     Chunk,
     Classified,
     Kernels,
-    LayerEnd,
     LayerHeader,
     MapsEvent,
     MapsRequest,
@@ -27,15 +22,14 @@ from service.core.introspection import (
     RunHeader,
 )
 from service.core.layers import LayerInfo
-from service.core.maps import Key, TopK, Wanted, as_maps, choose, statistics
 from service.core.messages import Options
 from service.core.scores import scores, top_k
+from service.core.spec import Spec
 from service.introspect.layers import Anatomy
 from service.introspect.pricing import Priced
+from service.introspect.summaries import Summaries, is_summary
 from service.introspect.tapping import Shot, Subject, Tapped, Tapping, groups
-
-#: Protobuf's own advice is to keep messages below 1 MB; our chunks are at most this long.
-CHUNK_BYTES = 1 << 20
+from service.introspect.values import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +42,6 @@ class Run:
     request: MapsRequest
     total_bytes: int
 
-    @property
-    def layers(self) -> Sequence[LayerInfo]:
-        """The layers to be shown, in order."""
-        return [each.layer for each in self.priced]
-
 
 def fetchable(chosen: Sequence[LayerInfo], request: MapsRequest, anatomy: Anatomy) -> Sequence[LayerInfo]:
     """The chosen layers, less those that are gone when the model is served, if that is what is looked at.
@@ -60,7 +49,7 @@ def fetchable(chosen: Sequence[LayerInfo], request: MapsRequest, anatomy: Anatom
     It always is in INT8 networks: a float inside a fused group, once fetched, would make it compute in floats. Raises
     `Refused` when one of those was asked for by its very name.
     """
-    if request.kernels is Kernels.REFERENCE and not anatomy.integers:
+    if request.arithmetic is not Kernels.AS_SERVED and not anatomy.integers:
         return chosen
     cure = "the fp32 version of the model shows it" if anatomy.integers else "REFERENCE kernels show it"
     for layer in chosen:
@@ -71,7 +60,7 @@ def fetchable(chosen: Sequence[LayerInfo], request: MapsRequest, anatomy: Anatom
 
 def dry(run: Run) -> Iterator[MapsEvent]:
     """The events of a run that computes nothing: headers with sizes."""
-    yield RunHeader(run.subject.key, run.subject.source.digest, (), None, run.total_bytes, len(run.priced))
+    yield _header(run, (), None)
     for ordinal, each in enumerate(run.priced):
         yield LayerHeader(ordinal, each.layer, 0, each.shape, each.channels, each.box, each.size_bytes)
     yield RunEnd(None, 0.0, 0.0, 0)
@@ -83,17 +72,19 @@ def events(
     """The events of a run. Each step blocks; before each layer the deadline is looked at. Raises `TooLate`."""
     tally = _Tally(now())
     ordinals = itertools.count()
+    whole = is_summary(run.request, run.anatomy)
+    view = Summaries(run.anatomy, run.request.arithmetic) if whole else Values(run.anatomy, run.request)
     for index, shot in enumerate(shots):
-        for group in groups(run.layers, max_tapped_bytes):
+        for group in groups(run.priced, max_tapped_bytes):
             in_time(run.request.deadline, now())
-            tensors = [_source(run, layer) for layer in group]
-            tapped = tapping.tap(run.subject, run.anatomy.graph, tensors, shot, run.request.kernels)
+            tensors = [view.source(each.layer) for each in group]
+            tapped = tapping.tap(run.subject, run.anatomy.graph, tensors, shot, run.request.arithmetic)
             if tally.parity is None:
                 yield _header(run, shots, tapped.parity)
             tally.add(tapped)
-            for layer in group:
+            for each in group:
                 in_time(run.request.deadline, now())
-                yield from tally.count(_layer(run, layer, tapped, ordinal=next(ordinals), picture=index))
+                yield from tally.count(view.events(each, tapped, ordinal=next(ordinals), picture=index))
     yield RunEnd(tally.parity, tally.build_s, now() - tally.started - tally.build_s, tally.sent_bytes)
 
 
@@ -123,58 +114,21 @@ class _Tally:
             yield event
 
 
-def _header(run: Run, shots: Sequence[Shot], parity: Parity) -> RunHeader:
-    spec = run.subject.engine.spec
+def _header(run: Run, shots: Sequence[Shot], parity: Parity | None) -> RunHeader:
+    """Without pictures, one is priced."""
+    pictures = _classified(run.subject.engine.spec, shots) if shots else ()
+    return RunHeader(
+        key=run.subject.key,
+        digest=run.subject.source.digest,
+        pictures=pictures,
+        parity=parity,
+        total_bytes=run.total_bytes,
+        layers=max(len(shots), 1) * len(run.priced),
+        kernels=run.request.arithmetic,
+    )
+
+
+def _classified(spec: Spec, shots: Sequence[Shot]) -> tuple[Classified, ...]:
     rows = scores(np.stack([shot.logits for shot in shots]), spec)
     ranked = zip(shots, top_k(rows, spec, [Options()] * len(shots)), strict=True)
-    pictures = tuple(Classified(shot.id, predictions) for shot, predictions in ranked)
-    return RunHeader(
-        run.subject.key, run.subject.source.digest, pictures, parity, run.total_bytes, len(shots) * len(run.priced)
-    )
-
-
-def _layer(run: Run, layer: LayerInfo, tapped: Tapped, *, ordinal: int, picture: int) -> Iterator[MapsEvent]:
-    """One layer for one picture: header, bytes in chunks, checksum."""
-    wanted, encoding = run.request.wanted, run.request.encoding
-    values = tapped.values[_source(run, layer)]
-    integers = run.anatomy.integers.get(layer.tensor) if encoding.kind is Kind.STORED else None
-    maps = as_maps((values if integers is None else integers.floats(values))[0])
-    cut = choose(maps, wanted, layer.field, _weights(run.anatomy, layer, wanted))
-    encoded = encode(cut.values if integers is None else cut.same_of(as_maps(values[0])), encoding)
-    yield LayerHeader(
-        ordinal=ordinal,
-        layer=layer,
-        picture=picture,
-        shape=encoded.shape,
-        channels=cut.channels,
-        box=cut.box,
-        size_bytes=len(encoded.data),
-        statistics=statistics(cut.values, wanted),
-        per_channel=tuple(statistics(each, wanted) for each in cut.values) if wanted.per_channel else (),
-        scale=encoded.scale if integers is None else tuple(integers.scale.ravel().tolist()),
-        offset=encoded.offset,
-        colormap=encoded.colormap,
-        not_finite=encoded.not_finite,
-        zero_point=() if integers is None else tuple(integers.zero_point.ravel().tolist()),
-        dtype=encoded.dtype,
-    )
-    for offset, data in chunks(encoded, encoding.kind, CHUNK_BYTES):
-        yield Chunk(ordinal, offset, data)
-    yield LayerEnd(ordinal, zlib.crc32(encoded.data))
-
-
-def _source(run: Run, layer: LayerInfo) -> str:
-    """The tensor to fetch: the integers behind a layer where those are wanted, and it has any."""
-    integers = run.anatomy.integers.get(layer.tensor)
-    return layer.tensor if integers is None or run.request.encoding.kind is not Kind.STORED else integers.tensor
-
-
-def _weights(anatomy: Anatomy, layer: LayerInfo, wanted: Wanted) -> NDArray[np.float64] | None:
-    """What ranking by contribution needs, where it can be known."""
-    top = wanted.channels
-    if not isinstance(top, TopK) or top.key is not Key.CONTRIBUTION:
-        return None
-    weights = class_weights(anatomy.graph, layer.tensor)
-    if weights is not None and not 0 <= top.class_index < len(weights):
-        raise InvalidInput("channels.top_k.class_index", f"0 to {len(weights) - 1}", top.class_index)
-    return None if weights is None else weights[top.class_index]
+    return tuple(Classified(shot.id, predictions) for shot, predictions in ranked)

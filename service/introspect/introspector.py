@@ -30,7 +30,7 @@ from service.introspect.case import Case
 from service.introspect.feature_maps import Run, dry, events, fetchable, in_time
 from service.introspect.layers import Anatomy, study
 from service.introspect.network import Network
-from service.introspect.pictures import PictureStore
+from service.introspect.pictures import PictureStore, Seen, id_of
 from service.introspect.pricing import price_all, total
 from service.introspect.tapping import Shot, Subject, Tapping
 
@@ -163,6 +163,7 @@ class Introspector:
     def forget(self, digest: str) -> None:
         """Drop what is kept of a model file that is served no longer."""
         self._sessions.forget(digest)
+        self._pictures.forget(digest)
         with self._studying:
             self._studied.pop(digest, None)
 
@@ -183,11 +184,17 @@ class Introspector:
         return Run(subject, anatomy, priced, request, total(priced, request, self._budget.max_answer_bytes))
 
     def _shoot(self, subject: Subject, picture: Picture) -> Shot:
-        """Decode a picture and let the serving session classify it."""
+        """Decode a picture and let the serving session classify it, once for all questions about a kept one."""
         image = picture.image or self._pictures.get(picture.id)
-        pixels = load(image, subject.engine.spec, self._limits, pixels=picture.pixels)
-        kept = self._pictures.put(image) if picture.keep and not picture.pixels else ""
-        return Shot(kept, pixels, subject.engine.run(pixels[np.newaxis])[0])
+        kept = id_of(image) if picture.keep and not picture.pixels else ""
+        seen = self._pictures.seen(kept, subject.source.digest)
+        if seen is None:
+            pixels = load(image, subject.engine.spec, self._limits, pixels=picture.pixels)
+            seen = Seen(pixels, subject.engine.run(pixels[np.newaxis])[0])
+        if kept:
+            self._pictures.put(image)
+            self._pictures.saw(kept, subject.source.digest, seen)
+        return Shot(kept, seen.pixels, seen.logits)
 
     def _anatomy(self, subject: Subject) -> Anatomy:
         digest = subject.source.digest

@@ -13,6 +13,7 @@ from service.core.errors import Refused
 from service.core.graph import Graph, TensorType
 from service.core.introspection import Kernels
 from service.core.layers import LayerInfo
+from service.core.moved import Origin, origin
 from service.core.quantised import Integers, integers, with_float_weights
 from service.core.spec import Spec
 from service.engine import graph as files
@@ -28,12 +29,14 @@ class Anatomy:
     """A graph with the types of all its tensors, and its layers in the order in which they start.
 
     `integers` are those behind the activations of an INT8 network; `folded` are its layers of which nothing is left.
+    `origins` tell of every layer's tensor where its values were computed.
     """
 
     graph: Graph = field(repr=False)
     layers: tuple[LayerInfo, ...]
     integers: Mapping[str, Integers] = field(default_factory=dict, repr=False)
     folded: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
 
     @property
     def names_modules(self) -> bool:
@@ -60,7 +63,10 @@ def study(source: TapSource, spec: Spec, sessions: TapSessions) -> Anatomy:
     if stored:
         # Floats can be had beside the integers without breaking a fused group up; quantising listed no others.
         survivors |= stored.keys() | {layer.tensor for layer in spec.layers}
-    return Anatomy(graph, describe(graph, spec.layers, survivors), stored, spec.folded)
+    layers = describe(graph, spec.layers, survivors)
+    producers = graph.producers()
+    origins = {layer.tensor: origin(graph, producers, layer.tensor) for layer in layers}
+    return Anatomy(graph, layers, stored, spec.folded, origins)
 
 
 def _typed(graph: Graph, probe: Callable[[list[str]], Iterable[tuple[str, TensorType]]]) -> Graph:

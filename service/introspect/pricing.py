@@ -12,7 +12,7 @@ from service.core.errors import OverBudget
 from service.core.geometry import Box
 from service.core.introspection import MapsRequest
 from service.core.layers import LayerInfo
-from service.core.maps import Span, TopK, Wanted, count, maps_shape, units
+from service.core.maps import Span, TopK, Wanted, count, first, maps_shape, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _known(number: int, wanted: Wanted) -> tuple[int, ...]:
         case Span(start, _):
             return tuple(range(start, start + number))
         case None:
-            return tuple(range(number))
+            return first(number)
         case _:
             return wanted.channels
 

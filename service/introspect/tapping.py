@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from service.core.graph import Array, Graph, ancestors
 from service.core.introspection import Kernels, Parity
-from service.core.layers import LayerInfo
 from service.core.messages import ModelKey
 from service.core.ports import Engine
 from service.core.spec import OUTPUT_NAME
 from service.engine.taps import TapSessions, TapSource
+from service.introspect.pricing import Priced
 
 #: Tensors of one session: every one defeats the reuse of its buffer.
 MAX_TAPS = 256
@@ -79,17 +79,20 @@ class Tapping:
         return Parity(self._whole[key], here=False), built.build_s
 
 
-def groups(layers: Sequence[LayerInfo], max_bytes: int) -> Iterator[Sequence[LayerInfo]]:
+def groups(priced: Sequence[Priced], max_bytes: int) -> Iterator[Sequence[Priced]]:
     """Layers to be tapped together, in order: at most `MAX_TAPS` tensors of `max_bytes` in all, but one at least."""
-    group: list[LayerInfo] = []
-    held: dict[str, int] = {}
-    for layer in layers:
-        grown = {**held, layer.tensor: layer.type.bytes}
-        if group and (len(grown) > MAX_TAPS or sum(grown.values()) > max_bytes):
+    group: list[Priced] = []
+    tensors: set[str] = set()
+    held = 0
+    for each in priced:
+        layer = each.layer
+        more = 0 if layer.tensor in tensors else layer.type.bytes
+        if group and more and (len(tensors) == MAX_TAPS or held + more > max_bytes):
             yield group
-            group, grown = [], {layer.tensor: layer.type.bytes}
-        group.append(layer)
-        held = grown
+            group, tensors, held, more = [], set(), 0, layer.type.bytes
+        group.append(each)
+        tensors.add(layer.tensor)
+        held += more
     if group:
         yield group
 

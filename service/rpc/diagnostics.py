@@ -19,6 +19,7 @@ from service.core.diagnostics import (
 )
 from service.core.drift import Drift
 from service.core.health import LayerHealth
+from service.core.introspection import Kernels
 from service.core.latency import KernelGroup
 from service.rpc.introspection import KERNELS, known, to_picture, to_selector
 from service.rpc.introspection_answers import from_layer, from_statistics
@@ -34,7 +35,7 @@ def to_diagnose_request(request: pb.DiagnoseLayersRequest, deadline: float) -> D
         version=request.version,
         pictures=tuple(to_picture(each, f"pictures[{i}]") for i, each in enumerate(request.pictures)),
         layers=to_selector(request.layers),
-        kernels=known(KERNELS, request.kernels, "kernels"),
+        kernels=known(KERNELS, request.kernels, "kernels") or Kernels.REFERENCE,
         deadline=deadline,
     )
 
@@ -51,7 +52,7 @@ def to_compare_request(request: pb.CompareVersionsRequest, deadline: float) -> C
         other_version=request.other_version,
         pictures=tuple(to_picture(each, f"pictures[{i}]") for i, each in enumerate(request.pictures)),
         layers=to_selector(request.layers),
-        kernels=known(KERNELS, request.kernels, "kernels"),
+        kernels=known(KERNELS, request.kernels, "kernels") or Kernels.REFERENCE,
         threshold_db=request.threshold_db if request.HasField("threshold_db") else None,
         deadline=deadline,
     )

@@ -33,10 +33,11 @@ ROLES: Mapping[Role, pb.Role] = {
 }
 _ROLES = {number: role for role, number in ROLES.items()}
 #: What the numbers of the wire mean; a newer client may send others.
-KERNELS = {
-    pb.KERNELS_UNSPECIFIED: Kernels.REFERENCE,
+KERNELS: Mapping[int, Kernels | None] = {
+    pb.KERNELS_UNSPECIFIED: None,
     pb.KERNELS_REFERENCE: Kernels.REFERENCE,
     pb.KERNELS_AS_SERVED: Kernels.AS_SERVED,
+    pb.KERNELS_UNFUSED: Kernels.UNFUSED,
 }
 KEYS = {
     pb.TopK.KEY_UNSPECIFIED: Key.MEAN,

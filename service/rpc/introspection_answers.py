@@ -21,8 +21,9 @@ from service.core.introspection import (
     UnitAnswer,
 )
 from service.core.layers import LayerInfo
-from service.core.maps import Statistics
+from service.core.statistics import Statistics
 from service.rpc.introspection import ROLES
+from service.rpc.introspection_questions import KERNEL_NUMBERS
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
 
 
@@ -134,6 +135,7 @@ def _run_header(header: RunHeader) -> pb.RunHeader:
         parity=from_parity(header.parity) if header.parity else None,
         total_bytes=header.total_bytes,
         layers=header.layers,
+        kernels=KERNEL_NUMBERS[header.kernels],
     )
 
 

@@ -14,6 +14,7 @@ from service.core.graph import TensorType
 from service.core.introspection import (
     Chunk,
     Classified,
+    Kernels,
     LayerEnd,
     LayerHeader,
     Listing,
@@ -24,10 +25,10 @@ from service.core.introspection import (
     UnitAnswer,
 )
 from service.core.layers import TENSOR, LayerInfo
-from service.core.maps import Statistics
 from service.core.messages import ModelKey, Prediction
+from service.core.statistics import Statistics
 from service.core.units import Place
-from service.rpc.introspection import ROLES
+from service.rpc.introspection import KERNELS, ROLES
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
 
 _ROLES = {number: role for role, number in ROLES.items()}
@@ -130,6 +131,7 @@ def _run_header(header: pb.RunHeader) -> RunHeader:
         parity=to_parity(header.parity) if header.HasField("parity") else None,
         total_bytes=header.total_bytes,
         layers=header.layers,
+        kernels=KERNELS[header.kernels] or Kernels.REFERENCE,
     )
 
 

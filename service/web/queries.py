@@ -102,7 +102,9 @@ class MapsQuery(PictureQuery):
     class_index: int = Field(0, ge=0, description="the class that `contribution` is meant for")
     region: str = Field("", pattern=r"^(\d+,\d+,\d+,\d+)?$", description="y0,x0,y1,x1; the ends not included")
     region_of: Literal["feature", "input"] = Field("feature", description="whether `region` counts units or pixels")
-    kernels: Literal["reference", "as served"] = Field("reference", description="which arithmetic is looked at")
+    kernels: Literal["", *(kernels.value for kernels in Kernels)] = Field(  # type: ignore[valid-type]
+        "", description="which arithmetic is looked at; empty: reference, and unfused for .json"
+    )
 
     range: Literal["per channel", "per layer", "symmetric", "fixed", "percentile"] = Field(
         "per layer", description="which values the levels of uint8, or the colours of PNG, stand for"
@@ -144,9 +146,9 @@ class MapsQuery(PictureQuery):
             tile_columns=self.columns,
         )
 
-    def arithmetic(self) -> Kernels:
+    def arithmetic(self) -> Kernels | None:
         """In the core's words."""
-        return Kernels(self.kernels)
+        return Kernels(self.kernels) if self.kernels else None
 
     def _channels(self) -> Channels:
         if self.top_k:

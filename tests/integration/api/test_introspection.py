@@ -9,6 +9,7 @@ import sys
 import threading
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 
 import grpc
 import numpy as np
@@ -337,6 +338,28 @@ async def test_too_many_are_told_to_come_again(desk: Desk) -> None:
 
     slow.gate.set()
     assert await reader == 1
+
+
+async def test_it_tidies_up_when_nobody_asks() -> None:
+    """After each time, and not while somebody still does."""
+    tidied: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    desk = Desk(rest=lambda: loop.call_soon_threadsafe(tidied.put_nowait, slow.computed), rest_after_s=0.0)
+    slow = Slow()
+    for _ in range(2):
+        assert await desk.run(lambda: "asked") == "asked"
+        assert await asyncio.wait_for(tidied.get(), 30) == 0
+
+    async with aclosing(desk.stream(slow)) as stream:
+        reader = asyncio.create_task(anext(stream))
+        await _until_started(slow)
+        await desk.run(lambda: "asked meanwhile")
+        slow.gate.set()
+        await reader
+
+    assert await asyncio.wait_for(tidied.get(), 30) == 1
+    assert tidied.empty()
+    desk.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of single threads are Linux's")

@@ -25,7 +25,7 @@ from service.core.introspection import (
 from service.core.layers import Role, Selector
 from service.core.maps import Key, Region, TopK, Wanted
 from service.introspect.introspector import Budget, Introspector
-from tests import glass
+from tests import glass, nets
 
 FLOATS = Encoding(Kind.FLOAT32)
 
@@ -96,6 +96,68 @@ def test_a_request_without_wishes_gives_statistics_of_every_module_call(introspe
     assert received.header.parity.here
     assert received.header.parity.max_logit_difference <= 1e-5
     assert received.header.pictures[0].predictions[0].score > 0.25
+
+
+@pytest.mark.parametrize("kernels", [Kernels.REFERENCE, Kernels.UNFUSED])
+@pytest.mark.parametrize("model", sorted(nets.NETS))
+def test_statistics_alone_are_those_of_the_values(introspector: Introspector, model: str, kernels: Kernels) -> None:
+    """Though what only moves values, or adds zeros to them, is not looked at a second time."""
+    whole = Received(introspector, ask(model, "**", encoding=Encoding(), kernels=kernels))
+    values = Received(introspector, ask(model, "**"))
+
+    assert whole.header.kernels is kernels
+    assert whole.ids == values.ids
+    for (header, _), (other, data) in zip(whole.layers, values.layers, strict=True):
+        alone, among = header.statistics, other.statistics
+        assert alone is not None
+        assert among is not None
+        assert (alone.count, alone.nans, header.shape, header.channels, header.box) == (
+            len(data) // 4,
+            0,
+            other.shape,
+            other.channels,
+            other.box,
+        )
+        assert alone.zeros == pytest.approx(among.zeros, abs=1), header.layer.id
+        scale = among.l2 / np.sqrt(among.count)
+        found = (alone.mean, alone.std, alone.min, alone.max, alone.l2)
+        assert found == pytest.approx((among.mean, among.std, among.min, among.max, among.l2), 1e-5, 1e-5 * scale)
+
+
+def test_statistics_come_from_unfused_kernels_and_values_from_the_reference(introspector: Introspector) -> None:
+    """Unless a caller says otherwise; the header tells."""
+    assert Received(introspector, ask(encoding=Encoding())).header.kernels is Kernels.UNFUSED
+    assert Received(introspector, ask()).header.kernels is Kernels.REFERENCE
+    dry = next(iter(introspector.maps(ask(encoding=Encoding(), dry_run=True))))
+    assert isinstance(dry, RunHeader)
+    assert dry.kernels is Kernels.UNFUSED
+
+
+def test_a_kept_picture_is_classified_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many questions follow; one that is not to be kept is, each time, and so is one of a forgotten model."""
+    runs: list[int] = []
+    subject = glass.subject("residual")
+    run = subject.engine.run
+
+    def counted(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        runs.append(len(batch))
+        return run(batch)
+
+    monkeypatch.setattr(subject.engine, "run", counted)
+    inside = glass.introspector()
+    once = Received(inside, ask("residual", "act"))
+    again = Received(inside, ask("residual", "fc", pictures=(Picture(id=once.header.pictures[0].picture_id),)))
+    assert again.header.pictures == once.header.pictures
+    assert runs == [1]
+
+    secret = (Picture(glass.picture(9), keep=False),)
+    for _ in range(2):
+        Received(inside, ask("residual", "act", pictures=secret))
+    assert runs == [1, 1, 1]
+
+    inside.forget(subject.source.digest)
+    Received(inside, ask("residual", "act"))
+    assert runs == [1, 1, 1, 1]
 
 
 def test_maps_are_the_reference_values(introspector: Introspector) -> None:
@@ -216,7 +278,7 @@ def test_an_answer_over_budget_is_refused_with_one_that_fits(introspector: Intro
 
 def test_large_layers_come_in_chunks(introspector: Introspector, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of whole channels, where they fit; the checksum is that of all."""
-    monkeypatch.setattr("service.introspect.feature_maps.CHUNK_BYTES", 800)
+    monkeypatch.setattr("service.introspect.values.CHUNK_BYTES", 800)
 
     pieces = [event for event in introspector.maps(ask("residual", "conv2")) if isinstance(event, Chunk)]
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pytest
 
 from service.core.errors import InvalidInput, NoSuchPicture
-from service.introspect.pictures import PictureStore
+from service.introspect.pictures import PictureStore, Seen
 
 
 class Clock:
@@ -60,3 +61,42 @@ def test_a_picture_larger_than_the_store_is_refused(store: PictureStore) -> None
     """Rather than forgotten at once."""
     with pytest.raises(InvalidInput, match=r"picture\.keep: pictures of at most 10 bytes are kept, got 11"):
         store.put(b"12345678901")
+
+
+def seen(size: int) -> Seen:
+    return Seen(np.zeros((size - 4, 1, 1), np.uint8), np.zeros(1, np.float32))
+
+
+def test_what_models_made_of_a_picture_leaves_with_it(store: PictureStore, clock: Clock) -> None:
+    """By the model's file, for as long as the picture is kept."""
+    id_ = store.put(b"abc")
+    store.saw(id_, "one", seen(6))
+
+    assert store.seen(id_, "one") is not None
+    assert store.seen(id_, "other") is None
+    clock.now = 61
+    store.put(b"def")
+    assert store.seen(id_, "one") is None
+
+
+def test_what_models_made_counts_as_the_pictures_bytes(store: PictureStore) -> None:
+    """The oldest picture makes room for it; where there is none for both, the picture matters more."""
+    first, second = store.put(b"1111"), store.put(b"222")
+    store.saw(second, "one", seen(7))
+    with pytest.raises(NoSuchPicture):
+        store.get(first)
+
+    store.saw(second, "two", seen(5))
+    assert store.seen(second, "two") is None
+    assert store.get(second) == b"222"
+
+
+def test_nothing_is_remembered_of_a_picture_that_is_not_kept(store: PictureStore) -> None:
+    """Nor of a model that is gone."""
+    store.saw("unknown", "one", seen(5))
+    assert store.seen("unknown", "one") is None
+
+    id_ = store.put(b"abc")
+    store.saw(id_, "one", seen(6))
+    store.forget("one")
+    assert store.seen(id_, "one") is None

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*service/rpc/pb/vitrine/internal/onnx.proto\x12\x15vitrine.internal.onnx\"n\n\x05Model\x12+\n\x05graph\x18\x07 \x01(\x0b\x32\x1c.vitrine.internal.onnx.Graph\x12\x38\n\x0copset_import\x18\x08 \x03(\x0b\x32\".vitrine.internal.onnx.OperatorSet\".\n\x0bOperatorSet\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xff\x01\n\x05Graph\x12)\n\x04node\x18\x01 \x03(\x0b\x32\x1b.vitrine.internal.onnx.Node\x12\x32\n\x0binitializer\x18\x05 \x03(\x0b\x32\x1d.vitrine.internal.onnx.Tensor\x12/\n\x05input\x18\x0b \x03(\x0b\x32 .vitrine.internal.onnx.ValueInfo\x12\x30\n\x06output\x18\x0c \x03(\x0b\x32 .vitrine.internal.onnx.ValueInfo\x12\x34\n\nvalue_info\x18\r \x03(\x0b\x32 .vitrine.internal.onnx.ValueInfo\"\x89\x01\n\x04Node\x12\r\n\x05input\x18\x01 \x03(\t\x12\x0e\n\x06output\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12\x33\n\tattribute\x18\x05 \x03(\x0b\x32 .vitrine.internal.onnx.Attribute\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\"\xaa\x03\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01\x66\x18\x02 \x01(\x02\x12\t\n\x01i\x18\x03 \x01(\x03\x12\t\n\x01s\x18\x04 \x01(\x0c\x12(\n\x01t\x18\x05 \x01(\x0b\x32\x1d.vitrine.internal.onnx.Tensor\x12\'\n\x01g\x18\x06 \x01(\x0b\x32\x1c.vitrine.internal.onnx.Graph\x12\x0e\n\x06\x66loats\x18\x07 \x03(\x02\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12\x0f\n\x07strings\x18\t \x03(\x0c\x12,\n\x06graphs\x18\x0b \x03(\x0b\x32\x1c.vitrine.internal.onnx.Graph\x12\x33\n\x04type\x18\x14 \x01(\x0e\x32%.vitrine.internal.onnx.Attribute.Type\"\x88\x01\n\x04Type\x12\r\n\tUNDEFINED\x10\x00\x12\t\n\x05\x46LOAT\x10\x01\x12\x07\n\x03INT\x10\x02\x12\n\n\x06STRING\x10\x03\x12\n\n\x06TENSOR\x10\x04\x12\t\n\x05GRAPH\x10\x05\x12\n\n\x06\x46LOATS\x10\x06\x12\x08\n\x04INTS\x10\x07\x12\x0b\n\x07STRINGS\x10\x08\x12\x0b\n\x07TENSORS\x10\t\x12\n\n\x06GRAPHS\x10\n\"\xda\x01\n\x06Tensor\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x16\n\nfloat_data\x18\x04 \x03(\x02\x42\x02\x10\x01\x12\x16\n\nint32_data\x18\x05 \x03(\x05\x42\x02\x10\x01\x12\x16\n\nint64_data\x18\x07 \x03(\x03\x42\x02\x10\x01\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x17\n\x0b\x64ouble_data\x18\n \x03(\x01\x42\x02\x10\x01\x12\x17\n\x0buint64_data\x18\x0b \x03(\x04\x42\x02\x10\x01\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"D\n\tValueInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04type\x18\x02 \x01(\x0b\x32\x1b.vitrine.internal.onnx.Type\">\n\x04Type\x12\x36\n\x0btensor_type\x18\x01 \x01(\x0b\x32!.vitrine.internal.onnx.TensorType\"L\n\nTensorType\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12+\n\x05shape\x18\x02 \x01(\x0b\x32\x1c.vitrine.internal.onnx.Shape\"6\n\x05Shape\x12-\n\x03\x64im\x18\x01 \x03(\x0b\x32 .vitrine.internal.onnx.Dimension\"1\n\tDimension\x12\x11\n\tdim_value\x18\x01 \x01(\x03\x12\x11\n\tdim_param\x18\x02 \x01(\t')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*service/rpc/pb/vitrine/internal/onnx.proto\x12\x15vitrine.internal.onnx\"\x82\x01\n\x05Model\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12+\n\x05graph\x18\x07 \x01(\x0b\x32\x1c.vitrine.internal.onnx.Graph\x12\x38\n\x0copset_import\x18\x08 \x03(\x0b\x32\".vitrine.internal.onnx.OperatorSet\".\n\x0bOperatorSet\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xff\x01\n\x05Graph\x12)\n\x04node\x18\x01 \x03(\x0b\x32\x1b.vitrine.internal.onnx.Node\x12\x32\n\x0binitializer\x18\x05 \x03(\x0b\x32\x1d.vitrine.internal.onnx.Tensor\x12/\n\x05input\x18\x0b \x03(\x0b\x32 .vitrine.internal.onnx.ValueInfo\x12\x30\n\x06output\x18\x0c \x03(\x0b\x32 .vitrine.internal.onnx.ValueInfo\x12\x34\n\nvalue_info\x18\r \x03(\x0b\x32 .vitrine.internal.onnx.ValueInfo\"\x89\x01\n\x04Node\x12\r\n\x05input\x18\x01 \x03(\t\x12\x0e\n\x06output\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12\x33\n\tattribute\x18\x05 \x03(\x0b\x32 .vitrine.internal.onnx.Attribute\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\"\xaa\x03\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01\x66\x18\x02 \x01(\x02\x12\t\n\x01i\x18\x03 \x01(\x03\x12\t\n\x01s\x18\x04 \x01(\x0c\x12(\n\x01t\x18\x05 \x01(\x0b\x32\x1d.vitrine.internal.onnx.Tensor\x12\'\n\x01g\x18\x06 \x01(\x0b\x32\x1c.vitrine.internal.onnx.Graph\x12\x0e\n\x06\x66loats\x18\x07 \x03(\x02\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12\x0f\n\x07strings\x18\t \x03(\x0c\x12,\n\x06graphs\x18\x0b \x03(\x0b\x32\x1c.vitrine.internal.onnx.Graph\x12\x33\n\x04type\x18\x14 \x01(\x0e\x32%.vitrine.internal.onnx.Attribute.Type\"\x88\x01\n\x04Type\x12\r\n\tUNDEFINED\x10\x00\x12\t\n\x05\x46LOAT\x10\x01\x12\x07\n\x03INT\x10\x02\x12\n\n\x06STRING\x10\x03\x12\n\n\x06TENSOR\x10\x04\x12\t\n\x05GRAPH\x10\x05\x12\n\n\x06\x46LOATS\x10\x06\x12\x08\n\x04INTS\x10\x07\x12\x0b\n\x07STRINGS\x10\x08\x12\x0b\n\x07TENSORS\x10\t\x12\n\n\x06GRAPHS\x10\n\"\xda\x01\n\x06Tensor\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x16\n\nfloat_data\x18\x04 \x03(\x02\x42\x02\x10\x01\x12\x16\n\nint32_data\x18\x05 \x03(\x05\x42\x02\x10\x01\x12\x16\n\nint64_data\x18\x07 \x03(\x03\x42\x02\x10\x01\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x17\n\x0b\x64ouble_data\x18\n \x03(\x01\x42\x02\x10\x01\x12\x17\n\x0buint64_data\x18\x0b \x03(\x04\x42\x02\x10\x01\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"D\n\tValueInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04type\x18\x02 \x01(\x0b\x32\x1b.vitrine.internal.onnx.Type\">\n\x04Type\x12\x36\n\x0btensor_type\x18\x01 \x01(\x0b\x32!.vitrine.internal.onnx.TensorType\"L\n\nTensorType\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12+\n\x05shape\x18\x02 \x01(\x0b\x32\x1c.vitrine.internal.onnx.Shape\"6\n\x05Shape\x12-\n\x03\x64im\x18\x01 \x03(\x0b\x32 .vitrine.internal.onnx.Dimension\"1\n\tDimension\x12\x11\n\tdim_value\x18\x01 \x01(\x03\x12\x11\n\tdim_param\x18\x02 \x01(\t')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,28 +41,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENSOR'].fields_by_name['double_data']._serialized_options = b'\020\001'
   _globals['_TENSOR'].fields_by_name['uint64_data']._loaded_options = None
   _globals['_TENSOR'].fields_by_name['uint64_data']._serialized_options = b'\020\001'
-  _globals['_MODEL']._serialized_start=69
-  _globals['_MODEL']._serialized_end=179
-  _globals['_OPERATORSET']._serialized_start=181
-  _globals['_OPERATORSET']._serialized_end=227
-  _globals['_GRAPH']._serialized_start=230
-  _globals['_GRAPH']._serialized_end=485
-  _globals['_NODE']._serialized_start=488
-  _globals['_NODE']._serialized_end=625
-  _globals['_ATTRIBUTE']._serialized_start=628
-  _globals['_ATTRIBUTE']._serialized_end=1054
-  _globals['_ATTRIBUTE_TYPE']._serialized_start=918
-  _globals['_ATTRIBUTE_TYPE']._serialized_end=1054
-  _globals['_TENSOR']._serialized_start=1057
-  _globals['_TENSOR']._serialized_end=1275
-  _globals['_VALUEINFO']._serialized_start=1277
-  _globals['_VALUEINFO']._serialized_end=1345
-  _globals['_TYPE']._serialized_start=1347
-  _globals['_TYPE']._serialized_end=1409
-  _globals['_TENSORTYPE']._serialized_start=1411
-  _globals['_TENSORTYPE']._serialized_end=1487
-  _globals['_SHAPE']._serialized_start=1489
-  _globals['_SHAPE']._serialized_end=1543
-  _globals['_DIMENSION']._serialized_start=1545
-  _globals['_DIMENSION']._serialized_end=1594
+  _globals['_MODEL']._serialized_start=70
+  _globals['_MODEL']._serialized_end=200
+  _globals['_OPERATORSET']._serialized_start=202
+  _globals['_OPERATORSET']._serialized_end=248
+  _globals['_GRAPH']._serialized_start=251
+  _globals['_GRAPH']._serialized_end=506
+  _globals['_NODE']._serialized_start=509
+  _globals['_NODE']._serialized_end=646
+  _globals['_ATTRIBUTE']._serialized_start=649
+  _globals['_ATTRIBUTE']._serialized_end=1075
+  _globals['_ATTRIBUTE_TYPE']._serialized_start=939
+  _globals['_ATTRIBUTE_TYPE']._serialized_end=1075
+  _globals['_TENSOR']._serialized_start=1078
+  _globals['_TENSOR']._serialized_end=1296
+  _globals['_VALUEINFO']._serialized_start=1298
+  _globals['_VALUEINFO']._serialized_end=1366
+  _globals['_TYPE']._serialized_start=1368
+  _globals['_TYPE']._serialized_end=1430
+  _globals['_TENSORTYPE']._serialized_start=1432
+  _globals['_TENSORTYPE']._serialized_end=1508
+  _globals['_SHAPE']._serialized_start=1510
+  _globals['_SHAPE']._serialized_end=1564
+  _globals['_DIMENSION']._serialized_start=1566
+  _globals['_DIMENSION']._serialized_end=1615
 # @@protoc_insertion_point(module_scope)

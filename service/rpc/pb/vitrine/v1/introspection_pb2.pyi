@@ -24,6 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 KERNELS_UNSPECIFIED: _layers_pb2.Kernels
 KERNELS_REFERENCE: _layers_pb2.Kernels
 KERNELS_AS_SERVED: _layers_pb2.Kernels
+KERNELS_UNFUSED: _layers_pb2.Kernels
 ROLE_UNSPECIFIED: _layers_pb2.Role
 ROLE_CONVOLUTION: _layers_pb2.Role
 ROLE_DENSE: _layers_pb2.Role
@@ -226,7 +227,7 @@ class FeatureMapsEvent(_message.Message):
     def __init__(self, header: _Optional[_Union[RunHeader, _Mapping]] = ..., layer: _Optional[_Union[LayerHeader, _Mapping]] = ..., chunk: _Optional[_Union[Chunk, _Mapping]] = ..., layer_end: _Optional[_Union[LayerEnd, _Mapping]] = ..., end: _Optional[_Union[RunEnd, _Mapping]] = ...) -> None: ...
 
 class RunHeader(_message.Message):
-    __slots__ = ("model", "version", "digest", "pictures", "parity", "total_bytes", "layers")
+    __slots__ = ("model", "version", "digest", "pictures", "parity", "total_bytes", "layers", "kernels")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +235,7 @@ class RunHeader(_message.Message):
     PARITY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
+    KERNELS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     digest: str
@@ -241,7 +243,8 @@ class RunHeader(_message.Message):
     parity: _layers_pb2.Parity
     total_bytes: int
     layers: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., pictures: _Optional[_Iterable[_Union[_layers_pb2.PictureSummary, _Mapping]]] = ..., parity: _Optional[_Union[_layers_pb2.Parity, _Mapping]] = ..., total_bytes: _Optional[int] = ..., layers: _Optional[int] = ...) -> None: ...
+    kernels: _layers_pb2.Kernels
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., pictures: _Optional[_Iterable[_Union[_layers_pb2.PictureSummary, _Mapping]]] = ..., parity: _Optional[_Union[_layers_pb2.Parity, _Mapping]] = ..., total_bytes: _Optional[int] = ..., layers: _Optional[int] = ..., kernels: _Optional[_Union[_layers_pb2.Kernels, str]] = ...) -> None: ...
 
 class LayerHeader(_message.Message):
     __slots__ = ("ordinal", "layer", "picture", "shape", "channels", "box", "size_bytes", "statistics", "per_channel", "scale", "offset", "colormap", "not_finite", "zero_point", "dtype")

@@ -12,6 +12,7 @@ class Kernels(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KERNELS_UNSPECIFIED: _ClassVar[Kernels]
     KERNELS_REFERENCE: _ClassVar[Kernels]
     KERNELS_AS_SERVED: _ClassVar[Kernels]
+    KERNELS_UNFUSED: _ClassVar[Kernels]
 
 class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +33,7 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 KERNELS_UNSPECIFIED: Kernels
 KERNELS_REFERENCE: Kernels
 KERNELS_AS_SERVED: Kernels
+KERNELS_UNFUSED: Kernels
 ROLE_UNSPECIFIED: Role
 ROLE_CONVOLUTION: Role
 ROLE_DENSE: Role

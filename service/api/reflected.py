@@ -12,24 +12,25 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from service.rpc.open_inference import POOL
 
-V1ALPHA = reflection.SERVICE_NAME
-V1 = "grpc.reflection.v1.ServerReflection"
+_V1 = "grpc.reflection.v1.ServerReflection"
+#: Reflection's own services.
+NAMES = (_V1, reflection.SERVICE_NAME)
 
 
 def enable_reflection(services: Iterable[str], server: grpc.aio.Server) -> None:
-    """Have the server describe these services, and reflection itself.
+    """Have the server describe these services.
 
     grpcio-reflection knows version v1alpha only. v1, which newer clients ask for first, has the same messages under
     another name: the same servicer answers both.
     """
-    servicer = reflection.aio.ReflectionServicer([*services, V1ALPHA, V1], pool=Pools())
+    servicer = reflection.aio.ReflectionServicer(services, pool=Pools())
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # generated
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(V1, {"ServerReflectionInfo": handler}),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_V1, {"ServerReflectionInfo": handler}),))
 
 
 class Pools:

@@ -17,6 +17,7 @@ from service.api.models import ModelsServicer
 from service.api.open_inference import NAME as OPEN_INFERENCE
 from service.api.open_inference import OpenInferenceServicer, register
 from service.api.predictions import PredictionsServicer
+from service.api.reflected import NAMES as REFLECTION
 from service.api.reflected import enable_reflection
 from service.core.errors import Refused
 from service.core.events import Emit
@@ -41,6 +42,8 @@ INTROSPECTION = introspection_pb2.DESCRIPTOR.services_by_name["Introspection"].f
 JOBS = jobs_pb2.DESCRIPTOR.services_by_name["Jobs"].full_name
 PREDICTIONS = predictions_pb2.DESCRIPTOR.services_by_name["Predictions"].full_name
 MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"].full_name
+#: Services that are asked about no picture.
+_WITHOUT_PICTURES = frozenset({health.SERVICE_NAME, *REFLECTION, MODELS, PREDICTIONS})
 _HANDSHAKE_MS = 20_000
 #: Health of the server as a whole, by the convention of grpc.health.v1.
 OVERALL = health.OVERALL_HEALTH
@@ -97,6 +100,7 @@ class GrpcServer:
         self._predictions = predictions
         self._standard = standard
         self._interceptors = interceptors
+        self._services: list[str] = []
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -106,7 +110,7 @@ class GrpcServer:
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._classifier, server)
         models_pb2_grpc.add_ModelsServicer_to_server(self._models, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = [CLASSIFIER, MODELS, health.SERVICE_NAME]
+        names = [CLASSIFIER, MODELS, health.SERVICE_NAME, *REFLECTION]
         if self._introspection:
             introspection_pb2_grpc.add_IntrospectionServicer_to_server(self._introspection, server)
             names.append(INTROSPECTION)
@@ -120,6 +124,7 @@ class GrpcServer:
             register(self._standard, server)
             names.append(OPEN_INFERENCE)
         enable_reflection(names, server)
+        self._services = names
         try:
             port = _listen(server, self._settings)
         except RuntimeError as error:
@@ -134,14 +139,12 @@ class GrpcServer:
         return self._classifier.in_flight
 
     async def set_serving(self, *, serving: bool) -> None:
-        """Tell health checks whether pictures may be sent. `Models` answers as soon as the server listens."""
+        """Tell health checks whether pictures may be sent. What needs none answers as soon as the server listens."""
         state = SERVING if serving else NOT_SERVING
         await self._health.follow()
         await self._health.set(OVERALL, state)
-        await self._health.set(CLASSIFIER, state)
-        if self._standard:
-            await self._health.set(OPEN_INFERENCE, state)
-        await self._health.set(MODELS, SERVING)
+        for service in self._services:
+            await self._health.set(service, SERVING if service in _WITHOUT_PICTURES else state)
 
     async def stop(self, grace_s: float) -> None:
         """Say "not serving", take no new calls, wait up to `grace_s` seconds for those in flight, cancel the rest."""

@@ -14,10 +14,13 @@ from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from service.api.introspection import IntrospectionServicer
 from service.api.server import GrpcServer, GrpcSettings
+from service.introspect.desk import Desk
 from service.rpc.pb.vitrine.v1 import classifier_pb2, models_pb2
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from service.rpc.pb.vitrine.v1.models_pb2_grpc import ModelsStub
+from tests import glass
 from tests.fakes import FakeCatalog, FakeClassifier
 from tests.integration.api.reflected import reflected
 from tests.integration.security import raw
@@ -42,6 +45,40 @@ def check(channel: grpc.aio.Channel, name: str) -> Any:
 async def test_every_model_has_a_health(channel: grpc.aio.Channel, name: str, state: int) -> None:
     """By its name, which serves when a version does, and by name and version."""
     assert (await check(channel, name)).status == state
+
+
+@pytest.mark.parametrize(
+    ("service", "at_once"),
+    [
+        ("vitrine.v1.Classifier", NOT_SERVING),
+        ("vitrine.v1.Introspection", NOT_SERVING),
+        ("vitrine.v1.Models", SERVING),
+        ("grpc.health.v1.Health", SERVING),
+        ("grpc.reflection.v1.ServerReflection", SERVING),
+    ],
+)
+async def test_every_service_has_a_health(
+    inside: FakeClassifier, catalog: FakeCatalog, service: str, at_once: int
+) -> None:
+    """Those that are asked about pictures serve when pictures may be sent; whoever watches is told."""
+    inner = IntrospectionServicer(glass.introspector(), Desk())
+    server = GrpcServer(GrpcSettings("127.0.0.1:0"), inside, catalog, lambda _: None, inner)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}") as channel:
+        watch = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )(health_pb2.HealthCheckRequest(service=service))
+        states = [(await _next(watch)).status]
+        await server.set_serving(serving=True)
+        if at_once == NOT_SERVING:
+            states.append((await _next(watch)).status)
+        states.append((await check(channel, service)).status)
+        watch.cancel()
+    await server.stop(0)
+
+    assert states[0] == at_once
+    assert set(states[1:]) == {SERVING}
 
 
 async def test_what_is_not_there_is_not_found(channel: grpc.aio.Channel) -> None:

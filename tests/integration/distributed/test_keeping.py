@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import shutil
 
-from service.client import Client, Routing
-from service.core.errors import NoSuchPrediction
+import pytest
+
+from service.client import Client, Credentials, Retry, Routing
+from service.core.access import Scope
+from service.core.errors import NoSuchPrediction, Overloaded, Reason
+from service.security import keys
 from tests.guide import png
 from tests.integration.distributed.deployment import ZOO, Deployment, until
 
 SETTINGS = {"CACHE_BYTES": "1000000", "PREDICTION_SHARE": "1"}
+
+
+def test_two_front_ends_keep_one_pace(deployment: Deployment) -> None:
+    """A caller of one request in 100 s has asked the one: the other tells it when to come again."""
+    key, entry = keys.new("shop", [Scope.INFER], {"requests_per_s": 0.01})
+    worker = deployment.worker()
+    one, two = (deployment.front_end(KEYS=entry) for _ in range(2))
+    deployment.ready(worker, one, two)
+    known, once = Credentials(key), Retry(budget_s=0)
+    picture = png(bytes(range(9)))
+    with (
+        Client(one.address("gRPC"), credentials=known, retry=once) as first,
+        Client(two.address("gRPC"), credentials=known, retry=once) as second,
+    ):
+        first.classify(picture, model="guide")
+        with pytest.raises(Overloaded, match=r"at most 0\.01 requests per second") as caught:
+            second.classify(picture, model="guide")
+
+    assert caught.value.reason is Reason.CALLER_RATE
+    assert 30 < caught.value.retry_after_s <= 100
 
 
 def test_two_front_ends_route_cache_and_log_as_one(deployment: Deployment) -> None:

@@ -14,11 +14,13 @@ from service.bootstrap.guards import guards
 from service.client import Client, Credentials
 from service.config import parse
 from service.core.access import Scope
-from service.core.errors import InvalidInput, Unauthenticated
+from service.core.errors import Forbidden, InvalidInput, Unauthenticated
 from service.security import keys
 from service.security.pacing import LocalPacing
+from tests.integration.distributed.deployment import until
 from tests.integration.security.conftest import Pki
 from tests.serving import Serving, starter
+from tests.tokens import PRIVATE, public, token
 
 
 @pytest.fixture
@@ -91,6 +93,45 @@ def test_the_expiry_of_certificates_is_told_without_redis_too(serve: Callable[..
     told = httpx.get(f"{serving.http}/metrics").text
 
     assert f'vitrine_certificate_expiry_timestamp_seconds{{file="{chain}"}} ' in told
+
+
+def test_a_key_is_taken_back_without_a_restart(serve: Callable[..., Serving], tmp_path: Path, nine: bytes) -> None:
+    """Its entry is removed from the file, another one is added: within a second or so both count."""
+    (old, first), (new, second) = (keys.new(name, [Scope.INFER], {}) for name in ("shop", "shop2"))
+    file = tmp_path / "keys.yaml"
+    file.write_text(first)
+    serving = serve("guide", KEYS_FILE=str(file))
+    with (
+        Client(serving.grpc, credentials=Credentials(old)) as shop,
+        Client(serving.grpc, credentials=Credentials(new)) as next_shop,
+    ):
+        shop.classify(nine, model="guide")
+        file.write_text(second)
+        until(lambda: _refused(shop, nine))
+
+        assert next_shop.classify(nine, model="guide").predictions
+
+
+def _refused(client: Client, image: bytes) -> bool:
+    try:
+        client.classify(image, model="guide")
+    except Unauthenticated:
+        return True
+    return False
+
+
+def test_a_token_opens_what_its_scopes_allow(serve: Callable[..., Serving], tmp_path: Path, nine: bytes) -> None:
+    """Signed by whom the file of public keys names; looking in is another scope, and another audience is nobody."""
+    (tmp_path / "jwks.json").write_text(public(PRIVATE))
+    issued = {"JWT_KEYS": str(tmp_path / "jwks.json"), "JWT_ISSUER": "https://id.example", "JWT_AUDIENCE": "vitrine"}
+    serving = serve("guide", **issued)
+
+    with Client(serving.grpc, credentials=Credentials(token(scope="infer"))) as ann:
+        assert ann.classify(nine, model="guide").predictions
+        with pytest.raises(Forbidden, match="debug"):
+            ann.features("conv", nine, model="guide")
+    with Client(serving.grpc, credentials=Credentials(token(aud="others"))) as other, pytest.raises(Unauthenticated):
+        other.classify(nine, model="guide")
 
 
 def test_a_command_takes_its_key_from_the_environment(

@@ -14,6 +14,7 @@ import pytest
 from service.bootstrap.traces import traces
 from service.config import parse
 from service.core.errors import InvalidInput
+from service.core.messages import ModelKey
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1 import classifier_pb2_grpc
 from tests.guide import png
@@ -138,6 +139,16 @@ def test_off_is_not_even_imported() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"
+
+
+def test_off_is_nowhere_in_the_way() -> None:
+    """What answers is left as it is: no wrapper, no interceptor, no middleware."""
+    off = traces(parse({}), "embedded")
+    inside: list[Any] = [object(), object(), object()]
+    found: list[object] = [off.asking(inside[0]), off.lane(ModelKey("guide", 1), inside[1]), off.around(inside[2])]
+
+    assert found == inside
+    assert [*off.interceptors(), *off.behind()] == []
 
 
 def test_an_endpoint_that_is_none_is_refused() -> None:

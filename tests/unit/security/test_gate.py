@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 import jwt
 import pytest
@@ -14,27 +12,10 @@ from service.core.errors import Forbidden, InvalidInput, Unauthenticated
 from service.security import keys
 from service.security.gate import Gate, admit
 from service.security.tokens import Issuer, Tokens, parse_keys
+from tests.tokens import PRIVATE, public, token
 
 KEY, ENTRY = keys.new("shop", [Scope.INFER], {})
-PRIVATE = ec.generate_private_key(ec.SECP256R1())
 Make = Callable[..., str]
-
-
-def public(private: ec.EllipticCurvePrivateKey, id: str = "one") -> str:
-    described = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-    return json.dumps({"keys": [{**described, "kid": id, "use": "sig", "alg": "ES256"}]})
-
-
-def token(private: ec.EllipticCurvePrivateKey = PRIVATE, id: str = "one", **changed: Any) -> str:
-    claims: dict[str, Any] = {
-        "iss": "https://id.example",
-        "aud": "vitrine",
-        "sub": "ann",
-        "exp": time.time() + 60,
-        "scope": "openid infer debug",
-    }
-    given = {name: value for name, value in (claims | changed).items() if value is not None}
-    return jwt.encode(given, private, "ES256", {"kid": id})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A few seconds of each target; `make fuzz` takes an hour."""
+"""A minute of fuzzing; `make fuzz` takes an hour."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ import pytest
 from tests.fuzz.session import run
 from tests.fuzz.targets import TARGETS
 
-#: A few seconds of each.
-RUNS = {
-    "picture": 1_000,
-    "open_inference_grpc": 10_000,
-    "open_inference_http": 10_000,
-    "envelopes": 10_000,
-    "addresses": 10_000,
+#: Of each target: a minute in all.
+SECONDS = 10
+#: Even on a machine that is busy with other things; idle, a hundred times as many.
+LEAST = {
+    "picture": 200,
+    "open_inference_grpc": 2_000,
+    "open_inference_http": 2_000,
+    "envelopes": 2_000,
+    "addresses": 2_000,
 }
 pytest.importorskip("atheris", reason="atheris has wheels for x86-64 Linux only")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_but_refusals(target: str, tmp_path: Path) -> None:
     """Whatever bytes come in, a target answers or refuses."""
-    session = run(target, tmp_path / target, runs=RUNS[target])
+    session = run(target, tmp_path / target, seconds=SECONDS)
 
     assert session.findings == []
     assert not session.failed, session.output
-    assert session.executions == RUNS[target]
+    assert session.executions >= LEAST[target]
 
 
 def test_a_finding_is_kept(tmp_path: Path) -> None:

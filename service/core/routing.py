@@ -163,14 +163,21 @@ def from_plain(plain: object, where: str) -> Record:
     try:
         return _RECORD.validate_python({"routing": plain} if bare else plain)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join((where, *(str(part) for part in first["loc"])))
-        raise InvalidInput(place, first["msg"], repr(first["input"])) from None
+        raise _invalid(error, where) from None
 
 
-def from_json(text: bytes) -> Record:
-    """The inverse of `to_json`."""
-    return _RECORD.validate_json(text)
+def from_json(text: bytes, where: str) -> Record:
+    """The inverse of `to_json`; raises `InvalidInput` like `from_plain`."""
+    try:
+        return _RECORD.validate_json(text)
+    except ValidationError as error:
+        raise _invalid(error, where) from None
+
+
+def _invalid(error: ValidationError, where: str) -> InvalidInput:
+    first = error.errors(include_url=False)[0]
+    place = ".".join((where, *(str(part) for part in first["loc"])))
+    return InvalidInput(place, first["msg"], repr(first["input"]))
 
 
 def agreement(answer: Answer, other: Answer) -> tuple[bool, float]:

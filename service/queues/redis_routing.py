@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Self
 
-from service.core.errors import Refused
+import structlog
+
+from service.core.errors import InvalidInput, Refused
 from service.core.routing import Record, from_json, to_json
 from service.queues.keys import Keys
 from service.queues.redis_link import Away, Link
@@ -17,6 +19,8 @@ from service.queues.scripts import ROUTE
 #: Routings outlive whoever reads them last by so much, in ms; every start and every change begins it anew.
 TTL_MS = 366 * 24 * 3600 * 1000
 
+_log = structlog.get_logger("vitrine.queues")
+
 
 class RedisRouting:
     """`Keeper` of routings in one hash, a field per model; an async context manager."""
@@ -25,6 +29,7 @@ class RedisRouting:
         self._key = (keys or Keys()).routes
         self._link = Link(server, on_up=self._renew)
         self._known: Mapping[str, Record] = {}
+        self._unreadable: dict[bytes, bytes] = {}
 
     async def __aenter__(self) -> Self:
         """Connect; Redis may be away for now."""
@@ -36,12 +41,23 @@ class RedisRouting:
         await self._link.__aexit__()
 
     async def load(self) -> Mapping[str, Record]:
-        """What Redis has. While it is away, and when it has lost them, what was known stays in force."""
+        """What Redis has. While it is away, has lost them, or has what is none, what was known stays in force."""
         with contextlib.suppress(Away):
             fields = await self._link.send("HGETALL", self._key)
-            found = {name.decode(): from_json(text) for name, text in zip(fields[::2], fields[1::2], strict=True)}
-            self._known = {**self._known, **found}
+            records = zip(fields[::2], fields[1::2], strict=True)
+            found = {name.decode("utf-8", "replace"): self._read(name, text) for name, text in records}
+            self._known = {**self._known, **{name: record for name, record in found.items() if record}}
         return self._known
+
+    def _read(self, name: bytes, text: bytes) -> Record | None:
+        """One record; None, said once, for what is none: somebody else's, or a newer Vitrine's."""
+        try:
+            return from_json(text, name.decode("utf-8", "replace"))
+        except InvalidInput as error:
+            if self._unreadable.get(name) != text:
+                self._unreadable[name] = text
+                _log.warning("a routing in Redis cannot be read", reason=str(error))
+            return None
 
     async def save(self, model: str, before: Record, after: Record) -> None:
         """Replace one model's record. Raises `Refused` when another front-end was faster, `NotReady` while away."""

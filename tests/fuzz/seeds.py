@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from service.core import records, routing
 from service.core.errors import BadImage, NoSuchModel
 from service.core.jobs import Item
 from service.core.messages import Answer, ModelKey, Options, Prediction, Timing
+from service.core.records import PredictionRecord
+from service.core.routing import Record, Routing, Shadow
 from service.core.spec import to_json
 from service.queues.envelope import params, write_item, write_reply
 from service.rpc.open_inference import pb
@@ -94,7 +97,7 @@ def open_inference_http() -> list[bytes]:
 
 
 def envelopes() -> list[bytes]:
-    """Work, items, replies and an announcement."""
+    """Work, items, replies, an announcement, and the records that are kept beside them."""
     asked = params("seed", Options(logits=True))
     answer = Answer("seed", ModelKey("a", 1), "5f", (Prediction("x", 0, 0.5),), (1.0, 2.0), _TIMING)
     work = [b"v", b"1", b"p", asked, b"i", b"token", b"r", b"front", b"d", b"17", b"s", b"9", b"x", b"picture"]
@@ -108,6 +111,8 @@ def envelopes() -> list[bytes]:
         write_reply(answer),
         write_reply(BadImage("image", "must be a PNG", "something")),
         write_reply(NoSuchModel("model: none of that name")),
+        routing.to_json(Record().then(Routing({"stable": 1, "canary": 2}, {"stable": 1.0}, Shadow("canary", 0.5)))),
+        records.to_json(PredictionRecord("seed", 1, "shop", answer.model, Options(), answer, "", 9, kept=True)),
         b'{"digest":"5f","spec":' + to_json(COLOUR).encode() + b',"tuning":{"chosen":{"provider":"cpu"}}}',
     ]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
 from service.api.open_inference_messages import to_request
+from service.core import records, routing
 from service.core.errors import BadImage, InvalidInput, ServiceError
 from service.core.image import Limits, decode, inspect
 from service.core.spec import Spec
@@ -61,6 +63,8 @@ def envelopes(data: bytes) -> None:
         (read_item, DecodeError),
         (read_options, DecodeError),
         (announcement.read, InvalidInput),
+        (partial(routing.from_json, where="model"), InvalidInput),
+        (records.from_json, InvalidInput),
     )
     for read, refusal in readers:
         with contextlib.suppress(refusal):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 
 from service.core.errors import NotReady, Refused
-from service.core.routing import Record, Routing
+from service.core.routing import Record, Routing, to_json
 from service.queues.redis_routing import RedisRouting
 from tests.integration.queues.parts import KEYS, address
 from tests.servers import RedisServer
@@ -25,6 +26,18 @@ async def test_a_routing_is_every_front_ends(server: RedisServer) -> None:
             await one.save("digits", FIRST, FIRST.back())
 
         assert await one.load() == {"digits": SECOND}
+
+
+async def test_what_is_no_routing_changes_nothing(server: RedisServer) -> None:
+    """Somebody else wrote it there: the others are read, the one before stays in force, and it is said once."""
+    async with RedisRouting(address(server), KEYS) as routing:
+        await routing.save("digits", Record(), FIRST)
+        with server.client() as outside, structlog.testing.capture_logs() as said:
+            outside.hset(KEYS.routes, mapping={"digits": b"{", b"\xff": b"", "fashion": to_json(SECOND)})
+            for _ in range(3):
+                assert await routing.load() == {"digits": FIRST, "fashion": SECOND}
+
+    assert [line["event"] for line in said] == ["a routing in Redis cannot be read"] * 2
 
 
 async def test_a_routing_stays_in_force_while_redis_is_away(server: RedisServer) -> None:

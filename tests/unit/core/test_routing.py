@@ -191,7 +191,7 @@ def test_a_record_survives_its_files() -> None:
     routing = Routing(LABELS, {"stable": 90.0, "canary": 10.0}, Shadow("canary", 0.5))
     record = Record().then(routing).then(Routing({"stable": 3}))
 
-    assert from_json(to_json(record)) == record
+    assert from_json(to_json(record), "digits") == record
     assert from_plain(to_plain(record), "digits") == record
     assert from_plain({"labels": LABELS, "shadow": {"label": "canary"}}, "digits").routing.shadow == Shadow("canary")
     with pytest.raises(InvalidInput, match=r"digits\.routing\.labels\.stable: .*got 'one'"):
@@ -212,3 +212,17 @@ def test_answers_agree_on_their_best_class() -> None:
     assert agreement(ours, answer((7, 0.5))) == (False, 0.0)
     assert agreement(answer(), answer()) == (True, 0.0)
     assert agreement(answer(logits=(0.5, 2.0)), answer(logits=(0.5, 1.0))) == (True, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"no json", "digits: Invalid JSON"),
+        (b'{"revision": "one"}', "digits.revision: "),
+        (b'{"routing": {"labels": {"A": 1}}}', "labels: names of a-z"),
+    ],
+)
+def test_what_is_no_record_is_refused(text: bytes, message: str) -> None:
+    """With the place of the first mistake, whoever wrote it there."""
+    with pytest.raises(InvalidInput, match=f"^{message}"):
+        from_json(text, "digits")

@@ -77,6 +77,6 @@ class Worker:
 
     def _best(self, waiting: int) -> int:
         """The largest batch to take now."""
-        if self._ahead and self._hands > self._lanes:
+        if self._hands > self._lanes:
             return portion(waiting + self._held, self._hands, self._batch)
         return self._batch

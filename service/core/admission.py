@@ -32,12 +32,12 @@ class QueueLimits:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast lanes have been working."""
+    """How fast hands have been working."""
 
-    service_s: float = 0.0  #: running mean of one lane's time per item; 0 until the first batch
+    service_s: float = 0.0  #: running mean of one hand's time per item; 0 until the first batch
 
     def served(self, items: int, took_s: float) -> None:
-        """One lane computed `items` items in `took_s` seconds; none where all of them had been dropped."""
+        """One hand was done with `items` items in `took_s` seconds; none where all of them had been dropped."""
         if not items:
             return
         mean_s = took_s / items
@@ -46,9 +46,9 @@ class Pace:
 
 @dataclass(slots=True)
 class Backlog:
-    """What is admitted and unanswered, and how fast `lanes` lanes have been working it off."""
+    """What is admitted and unanswered, and how fast so many hands have been working it off."""
 
-    lanes: int
+    hands: int
     counts: list[int] = field(default_factory=lambda: [0] * len(Priority))  #: entries of each priority
     bytes: int = 0
     pace: Pace = field(default_factory=Pace)
@@ -77,7 +77,7 @@ class Backlog:
 
         Less urgent ones do not stand in its way.
         """
-        return _CAUTION * self.ahead(priority) * self.pace.service_s / self.lanes
+        return _CAUTION * self.ahead(priority) * self.pace.service_s / self.hands
 
 
 def computed(outcomes: Iterable[Outcome]) -> int:

@@ -1,8 +1,9 @@
 """Which setting runs a model best on this host: measured, never assumed.
 
 The search is a coordinate descent that fits a few seconds: first every provider and precision with one lane per core
-and one thread per lane; then growing batches with those near the best; then the other thread layouts of the best; then
-a final between the fastest, measured in turns so that a noisy neighbour hurts all of them alike.
+and one thread per lane; then growing batches with those near the best; then the other thread layouts of the best, and
+fewer lanes of whatever suffices with those; then a final between the fastest, measured in turns so that a noisy
+neighbour hurts all of them alike.
 """
 
 from __future__ import annotations
@@ -152,11 +153,12 @@ def rank(measurements: Sequence[Measurement], ceiling_ms: float) -> list[Measure
     within = [found for found in measurements if not found.rejected and found.latency_ms <= ceiling_ms]
     sufficient = [found.setting.threads for found in within if found.images_per_second >= _FED_PER_S]
     frugal = [found for found in within if not sufficient or found.setting.threads <= min(sufficient)]
-    return sorted(frugal, key=lambda found: -_worth(found, _most_lanes(frugal)))
+    most = _most_lanes(frugal)
+    return sorted(frugal, key=lambda found: -_worth(found, most))
 
 
 def _most_lanes(measurements: Sequence[Measurement]) -> int:
-    return max(found.setting.lanes for found in measurements)
+    return max((found.setting.lanes for found in measurements), default=0)
 
 
 def _worth(found: Measurement, most_lanes: int) -> float:

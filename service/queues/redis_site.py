@@ -47,7 +47,7 @@ class Post:
 
     @property
     def lanes(self) -> int:
-        """Lanes that work on it."""
+        """What takes work for it at once: every hand is a lane to a queue that others share (`Worker`)."""
         return self.engine.tuning.chosen.hands
 
     @property

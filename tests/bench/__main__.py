@@ -5,7 +5,6 @@ Everything compared is measured in one run, in interleaved rounds; medians are q
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -153,7 +152,7 @@ def _any_picture(folder: Path, model: str) -> Path:
 def main(
     *,
     quick: Annotated[bool, typer.Option("--quick")] = False,
-    only: Annotated[list[str] | None, typer.Option(help="a part to measure again; the others stay as they are")] = None,
+    only: report.Only = None,
     out: Path = Path("docs"),
 ) -> None:
     """Measure everything and write the report."""
@@ -168,9 +167,9 @@ def main(
             "startup": startup,
             "memory": lambda: memory(effort, folder),
         }
-        kept = json.loads((out / "bench.json").read_text()) if only else {}
-        results = kept | {name: parts[name]() for name in only or parts}
-    (out / "bench.json").write_text(json.dumps(results, indent=2) + "\n")
+        results = report.measured(parts, out / "bench.json", only)
+    if results is None:
+        return
     (out / "bench.md").write_text(report.markdown(results))
     report.plot(results, out / "bench.png")
     console.print(report.markdown(results))

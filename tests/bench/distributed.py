@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import statistics
 import tempfile
 import time
@@ -189,7 +188,7 @@ def markdown(results: dict[str, Any]) -> str:
 def main(
     *,
     quick: Annotated[bool, typer.Option("--quick")] = False,
-    only: Annotated[list[str] | None, typer.Option(help="a part to measure again; the others stay as they are")] = None,
+    only: report.Only = None,
     out: Path = Path("docs"),
 ) -> None:
     """Measure everything and write the report."""
@@ -203,12 +202,8 @@ def main(
         "scaling": lambda: scaling_rows(effort),
         "recovery": lambda: recovery(effort),
     }
-    measured = out / "bench-distributed.json"
-    kept = json.loads(measured.read_text()) if only and measured.exists() else {}
-    results = kept | {name: parts[name]() for name in only or parts}
-    measured.write_text(json.dumps(results, indent=2) + "\n")
-    if missing := parts.keys() - results.keys():
-        console.print(f"no report before these are measured as well: {', '.join(sorted(missing))}")
+    results = report.measured(parts, out / "bench-distributed.json", only)
+    if results is None:
         return
     (out / "bench-distributed.md").write_text(markdown(results))
     scaling.plot(results["scaling"], out / "bench-distributed.png")

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import platform
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import matplotlib as mpl
 import numpy as np
 import onnxruntime as ort
 import psutil
+import typer
 
 from service.core.tuning import Tuning
 from tests.bench.load import Run
 
 Results = dict[str, Any]
+Only = Annotated[list[str] | None, typer.Option(help="a part to measure again; the others stay as they are")]
+
+
+def measured(parts: Mapping[str, Callable[[], Any]], path: Path, only: Collection[str] | None) -> Results | None:
+    """Measure all parts, or `only` these and keep what the file says of the others; it is written anew.
+
+    None while it lacks a part, which is said.
+    """
+    kept = json.loads(path.read_text()) if only and path.exists() else {}
+    results = kept | {name: parts[name]() for name in only or parts}
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    if missing := parts.keys() - results.keys():
+        print(f"no report before these are measured as well: {', '.join(sorted(missing))}")
+        return None
+    return results
 
 
 def host() -> Results:

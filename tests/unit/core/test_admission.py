@@ -17,7 +17,7 @@ def test_what_was_dropped_cost_nothing() -> None:
 
 def test_a_batch_that_was_dropped_teaches_nothing() -> None:
     """Otherwise an overloaded lane would look ever quicker, and more and more would be admitted to be late."""
-    backlog = Backlog(lanes=1)
+    backlog = Backlog(hands=1)
     backlog.pace.served(2, took_s=0.2)
     backlog.pace.served(0, took_s=0.001)
 
@@ -26,7 +26,7 @@ def test_a_batch_that_was_dropped_teaches_nothing() -> None:
 
 def test_the_wait_is_estimated_with_caution() -> None:
     """A quarter is added to the mean; only what goes first or is as urgent counts, shared by all lanes."""
-    backlog = Backlog(lanes=2)
+    backlog = Backlog(hands=2)
     backlog.pace.served(1, took_s=0.1)
     for priority, count in ((Priority.HIGH, 4), (Priority.NORMAL, 4), (Priority.BULK, 100)):
         for _ in range(count):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.export import export
-from model.parity import torch_logits
 from service.core.spec import Layer, Preprocess, Spec
+from tests.hooks import RELATIVE, apart, hooked
 
 pytestmark = pytest.mark.train
 
@@ -96,24 +95,6 @@ def exported(net: nn.Module, spec: Spec) -> Exported:
     return export(net, spec)
 
 
-def hooked(net: nn.Module, spec: Spec) -> dict[str, np.ndarray[Any, Any]]:
-    """What each module call gave in PyTorch, by layer id; cloned at once, since in-place activations overwrite it."""
-    outputs: dict[str, np.ndarray[Any, Any]] = {}
-
-    def hook(path: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            call = sum(key.partition("#")[0] == path for key in outputs)
-            outputs[f"{path}#{call}" if call else path] = output.detach().clone().numpy()
-
-        return keep
-
-    for path, module in net.named_modules():
-        if path:
-            module.register_forward_hook(hook(path))
-    torch_logits(net, spec, PIXELS)
-    return outputs
-
-
 def tapped(model: bytes, layers: tuple[Layer, ...]) -> dict[str, np.ndarray[Any, Any]]:
     """What the file computes for each layer's tensor, by layer id."""
     proto = onnx.load_from_string(model)
@@ -129,14 +110,14 @@ def tapped(model: bytes, layers: tuple[Layer, ...]) -> dict[str, np.ndarray[Any,
 def test_every_module_call_is_found_with_its_values(exported: Exported, net: nn.Module, spec: Spec) -> None:
     """40 module calls, containers too, equal PyTorch's own hooks; only Dropout has left the graph."""
     model, complete = exported
-    ours, theirs = tapped(model, complete.layers), hooked(net, spec)
+    ours, theirs = tapped(model, complete.layers), hooked(net, PIXELS, spec)
 
     assert theirs.keys() - ours.keys() == {"drop"}
     assert ours.keys() - theirs.keys() == set()
     assert len(ours) == 40
     for name, value in theirs.items():
         if name != "drop":
-            np.testing.assert_allclose(ours[name], value, atol=2e-5, err_msg=name)
+            assert apart(ours[name], value) <= RELATIVE, name
 
 
 def test_shapes_are_those_of_the_values(exported: Exported) -> None:

@@ -15,6 +15,7 @@ from service.core.access import Caller, Scope, scope_of_call
 from service.core.errors import ServiceError
 from service.core.ports import Pacing
 from service.security.gate import CALLER, Gate, admit
+from service.security.pacing import charge
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # only the type checker can subscript it
 Details = grpc.HandlerCallDetails
@@ -113,13 +114,13 @@ class _Metered:
     async def read(self) -> Any:
         message = await self._context.read()
         if message is not grpc.aio.EOF:
-            await self._pacing.charge(self._caller, message.ByteSize())
+            await charge(self._pacing, self._caller, message.ByteSize())
         return message
 
     async def messages(self, arriving: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """What arrives, at the caller's pace."""
         async for message in arriving:
-            await self._pacing.charge(self._caller, message.ByteSize())
+            await charge(self._pacing, self._caller, message.ByteSize())
             yield message
 
     def __getattr__(self, name: str) -> Any:

@@ -80,8 +80,8 @@ class Pacing(Protocol):
     async def enter(self, caller: Caller, size: int) -> None:
         """Count one more call of `size` bytes, until `leave`. Raises `Overloaded`; then nothing was counted."""
 
-    async def charge(self, caller: Caller, size: int) -> None:
-        """Wait until `size` more bytes of a call under way are within the caller's allowance, as one more request."""
+    async def take(self, caller: Caller, size: int) -> None:
+        """Count one more message of `size` bytes of a call under way. Raises `Overloaded`; then nothing was counted."""
 
     async def leave(self, caller: Caller) -> None:
         """The call is over."""

@@ -12,7 +12,7 @@ from service.core.messages import Priority
 #: One turn in so many begins with the least urgent work, so that it is never starved.
 _FAIR_EVERY = 16
 #: What may share a batch. Whoever asks online waits for all of its batch, and not for bulk work beside it.
-_ONLINE, _BULK = (Priority.HIGH, Priority.NORMAL), (Priority.BULK,)
+ONLINE, BULK = (Priority.HIGH, Priority.NORMAL), (Priority.BULK,)
 #: For so long after somebody has asked online, in seconds, the next one is expected at any time.
 _EXPECTED_S = 5.0
 #: What a bulk batch may take then, in seconds: who comes meanwhile waits for its end. A single item may take longer.
@@ -23,7 +23,7 @@ Item = TypeVar("Item", bound=Hashable)
 
 def order(turn: int) -> Sequence[Sequence[Priority]]:
     """In which order lines are looked at in the `turn`-th turn, from 0; together those that may share a batch."""
-    return (_BULK, _ONLINE) if turn % _FAIR_EVERY == _FAIR_EVERY - 1 else (_ONLINE, _BULK)
+    return (BULK, ONLINE) if turn % _FAIR_EVERY == _FAIR_EVERY - 1 else (ONLINE, BULK)
 
 
 class Courtesy:
@@ -57,6 +57,10 @@ class Turns(Generic[Item]):
     def __len__(self) -> int:
         return sum(map(len, self._waiting))
 
+    def count(self, priorities: Sequence[Priority]) -> int:
+        """How many of these wait."""
+        return sum(len(self._waiting[priority]) for priority in priorities)
+
     def add(self, item: Item, priority: Priority) -> None:
         """Let it wait."""
         self._waiting[priority][item] = None
@@ -71,7 +75,7 @@ class Turns(Generic[Item]):
         `item_s` is what one item takes in seconds, 0 where that is not known.
         """
         for priorities in order(self._turn):
-            if count := sum(len(self._waiting[priority]) for priority in priorities):
+            if count := self.count(priorities):
                 return self._pop(priorities, limit(int(min(count, self._courtesy.most(priorities, now, item_s)))))
         return []
 

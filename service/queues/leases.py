@@ -63,6 +63,10 @@ class Shelf:
         """How many wait for a lane."""
         return len(self._ready)
 
+    def waiting_of(self, priorities: Sequence[Priority]) -> int:
+        """How many of these do."""
+        return self._ready.count(priorities)
+
     def hold(self, work: Work, priority: Priority, now: float) -> Held:
         """A lease that was just delivered."""
         self._courtesy.asked(priority, now)

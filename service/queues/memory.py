@@ -13,6 +13,7 @@ from service.core.events import Dropped, Emit, Rejected
 from service.core.messages import NEVER, Answer, Lease, ModelKey, Outcome, Request
 from service.core.ports import Depth, Engine
 from service.core.turns import Courtesy, Turns
+from service.queues.settling import settle
 
 
 class MemoryQueue:
@@ -166,12 +167,7 @@ class _Entry:
 
     def settle(self, outcome: Outcome) -> None:
         """Answer the caller, unless an answer was given already or the caller has left."""
-        if self.answer.done():
-            return
-        if isinstance(outcome, Answer):
-            self.answer.set_result(outcome)
-        else:
-            self.answer.set_exception(outcome)
+        settle(self.answer, outcome)
 
     def leave(self) -> None:
         """The caller takes the answer or gives up waiting for it; either way nothing is kept."""

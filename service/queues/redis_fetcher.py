@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 from service.core.messages import Priority
-from service.core.turns import order
+from service.core.turns import BULK, order
 from service.queues import scripts
 from service.queues.envelope import Work, read_work
 from service.queues.keys import GROUP
@@ -22,61 +22,88 @@ from service.queues.redis_site import Post
 from service.queues.redis_supply import Supply
 
 _UNBLOCK_AGAIN_S = 0.05
-_URGENT = (Priority.HIGH, Priority.NORMAL)
 #: How long urgent work alone is waited for while all the bulk work that may be held is being fetched.
 _URGENT_MS = 100
 #: Deliveries that are looked at in one turn of the event loop: it has callers to hear as well.
-_SLICE = 32
+_SLICE = 16
+#: Bulk work is read for so long ahead, in seconds, in at most so many batches: each read is a write of Redis's.
+_AHEAD_S, _AHEAD = 0.05, 4
 
 
 class Fetcher:
-    """Puts deliveries on the shelf. `idle()` tells how many lanes wait; `stirred` is pulsed when that may change."""
+    """Puts deliveries of these `priorities` on the shelf; an async context manager.
+
+    `free()` tells how many lanes would take some at once; `stirred` is pulsed when that may change.
+    """
 
     def __init__(
-        self, post: Post, keeper: Keeper, supply: Supply, stirred: asyncio.Event, idle: Callable[[], int]
+        self,
+        post: Post,
+        priorities: Sequence[Priority],
+        *,
+        keeper: Keeper,
+        supply: Supply,
+        stirred: asyncio.Event,
+        free: Callable[[], int],
     ) -> None:
         self._post = post
         self._site = post.site
+        self._priorities = priorities
+        self._streams = [post.keys.stream(priority) for priority in priorities]
         self._keeper = keeper
         self._supply = supply
         self._stirred = stirred
-        self._idle = idle
+        self._free = free
         self._link = Link(post.site.server, post.site.times.block_s + post.site.times.patience_s)
         self._connections = 0  #: of the commands, when leases were last compared
         self._backlogged = False
         self._turn = 0
         self._closing = False
         self._reading = False
-        self.drained = False
+
+    async def __aenter__(self) -> Self:
+        """Connect; Redis may be away for now."""
+        await self._link.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self._link.__aexit__()
 
     async def run(self) -> None:
-        """Read until `close`, then what is left if no other worker is there to take it."""
-        async with self._link:
-            await self._keeper.announced.wait()
-            self._connections = self._site.commands.connections
-            while not self._closing:
-                await self._guarded(self._fetch)
-            if not await self._keeper.retire():
-                while await self._guarded(self._drain):
-                    pass
-        self.drained = True
-        self._stir()
+        """Read until `stop`."""
+        self._connections = self._site.commands.connections
+        while not self._closing:
+            await self._guarded(self._fetch)
 
-    async def close(self) -> None:
-        """Let `run` come to its end."""
+    async def rest(self) -> int:
+        """After `stop`: read without waiting what there is room for; how much that was."""
+        return await self._guarded(self._by_urgency) if self.hungry else 0
+
+    def stop(self) -> None:
+        """Begin nothing more."""
         self._closing = True
         self._stir()
+
+    async def stopped(self) -> None:
+        """After `stop`: end the read that is under way."""
         while self._reading:
             unblock = self._site.commands.send("CLIENT", "UNBLOCK", self._link.client_id)
             await asyncio.gather(unblock, return_exceptions=True)  # when Redis is away the read ends by itself
             await asyncio.sleep(_UNBLOCK_AGAIN_S)
 
-    async def _guarded(self, step: Callable[[], Any]) -> bool:
-        """Take one step; errors are healed, and count as one that may be taken again."""
+    @property
+    def hungry(self) -> bool:
+        """Whether there is room on the shelf."""
+        waiting = self._post.shelf.waiting_of(self._priorities)
+        return (self._free() > 0 and not waiting) or (self._backlogged and 2 * waiting < self._post.batch)
+
+    async def _guarded(self, step: Callable[[], Any]) -> int:
+        """Take one step; errors are healed, and count as something that was read: the step may be taken again."""
         try:
             if self._connections != self._site.commands.connections:
                 await self._disown()
-            return bool(await step())
+            return int(await step())
         except Rejected as error:
             self._connections = 0
             return await self._keeper.heal(error)
@@ -92,7 +119,7 @@ class Fetcher:
         It was delivered into a connection that broke, or finished on a server whose successor knows less.
         """
         connections = self._site.commands.connections
-        for stream in self._post.keys.streams:
+        for stream in self._streams:
             await self._release(stream)
         self._connections = connections
 
@@ -102,48 +129,47 @@ class Fetcher:
 
     # What to read
 
-    async def _fetch(self) -> bool:
-        while not (self._hungry() or self._closing):
+    async def _fetch(self) -> int:
+        while not (self.hungry or self._closing):
             await self._stirred.wait()
-        if not self._closing:
-            room = self._room()
-            taken = await (self._by_urgency(room) if self._backlogged else self._blocking(room))
-            self._backlogged = taken >= room
-        return True
+        if self._closing:
+            return 0
+        return await (self._by_urgency() if self._backlogged else self._blocking())
 
-    async def _drain(self) -> bool:
-        while not self._hungry():
-            await self._stirred.wait()
-        return bool(await self._by_urgency(self._room()) or self._keeper.released or self._post.shelf.waiting)
+    def _wanted(self) -> Sequence[Priority]:
+        """While all the bulk work that may be held is being fetched, urgent work alone is read."""
+        return [p for p in self._priorities if p not in BULK or not self._supply.full]
 
-    def _hungry(self) -> bool:
-        waiting = self._post.shelf.waiting
-        return (self._idle() > 0 and not waiting) or (self._backlogged and waiting < self._post.batch)
-
-    def _room(self) -> int:
-        return self._post.batch * max(1, self._idle()) - self._post.shelf.waiting
+    def _room(self, priority: Priority) -> int:
+        batch, item_s = self._post.batch, self._post.shelf.pace.service_s
+        if priority in BULK and item_s:
+            batch = max(batch, min(_AHEAD * batch, int(_AHEAD_S / item_s)))
+        return batch * max(1, self._free()) - self._post.shelf.waiting_of(self._priorities)
 
     # How to read
 
-    async def _by_urgency(self, room: int) -> int:
+    async def _by_urgency(self) -> int:
         """Without waiting. One stream after the other: COUNT counts for each stream of a command."""
-        taken = 0
+        taken, full = 0, False
         for priority in chain.from_iterable(order(self._turn)):
-            if taken < room and priority in self._wanted():
-                taken += await self._read(room - taken, (priority,))
+            room = self._room(priority) - taken
+            if room > 0 and priority in self._wanted():
+                found = await self._read(room, (priority,))
+                taken, full = taken + found, full or found >= room
         self._turn += 1
+        self._backlogged = full
         return taken
 
-    async def _blocking(self, room: int) -> int:
+    async def _blocking(self) -> int:
         self._reading = True
-        block_ms = _URGENT_MS if self._supply.full else int(self._site.times.block_s * 1000)
+        room, wanted = self._room(Priority.NORMAL), self._wanted()
+        block_ms = _URGENT_MS if len(wanted) < len(self._priorities) else int(self._site.times.block_s * 1000)
         try:
-            return await self._read(room, self._wanted(), "BLOCK", block_ms)
+            taken = await self._read(room, wanted, "BLOCK", block_ms)
         finally:
             self._reading = False
-
-    def _wanted(self) -> Sequence[Priority]:
-        return _URGENT if self._supply.full else tuple(Priority)
+        self._backlogged = taken >= room
+        return taken
 
     async def _read(self, room: int, priorities: Sequence[Priority], *blocking: str | int) -> int:
         streams = [self._post.keys.stream(priority) for priority in priorities]
@@ -155,11 +181,13 @@ class Fetcher:
         for stream, entries in reply or ():
             priority = priorities[streams.index(stream.decode())]
             for first in range(0, len(entries), _SLICE):
+                if first:
+                    self._stir()
+                    await asyncio.sleep(0)  # others have a turn of the event loop
                 works = self._known(entries[first : first + _SLICE])
                 await self._supply.stock(works, priority)
                 taken += len(works)
-                self._stir()
-                await asyncio.sleep(0)  # others have a turn of the event loop
+        self._stir()
         if self._keeper.foreign:
             for stream in streams:
                 await self._release(stream)

@@ -6,26 +6,16 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self
 
 from service.core.errors import InvalidInput, NoSuchJob, Overloaded, Reason, Refused
-from service.core.jobs import (
-    Durability,
-    Item,
-    ItemResult,
-    Job,
-    JobLimits,
-    JobPriority,
-    JobState,
-    Order,
-    check_chunk,
-    check_order,
-)
+from service.core.jobs import Item, Job, JobLimits, Order, check_chunk, check_order
 from service.core.messages import ModelKey, Priority
 from service.queues import envelope, scripts
-from service.queues.keys import JobKeys, Keys
+from service.queues.keys import Keys
 from service.queues.redis_durability import DurabilityCheck
+from service.queues.redis_job_reader import RedisJobReader
 from service.queues.redis_link import Arg, Away, Link, Rejected
 from service.queues.redis_mending import mend, model_key
 from service.queues.redis_url import Server
@@ -34,11 +24,9 @@ from service.queues.scripts import Script
 #: When a caller may hand in its chunk again that there was no room for.
 _RETRY_S = 0.25
 _MEND_S = 30.0
-_PAGE = 256
-_START = "0-0"
 
 
-class RedisJobs:
+class RedisJobs(RedisJobReader):
     """`Jobs` over Redis. One per process; an async context manager.
 
     `resolve(name, version)` finds the version that 0 stands for; it raises `NoSuchModel` or `NotReady`.
@@ -53,11 +41,9 @@ class RedisJobs:
         keys: Keys | None = None,
         poll_s: float = 0.1,
     ) -> None:
+        super().__init__(Link(server), keys or Keys(), poll_s)
         self._resolve = resolve
         self._limits = limits
-        self._keys = keys or Keys()
-        self._poll_s = poll_s
-        self._link = Link(server)
         self._durability = DurabilityCheck(self._link, limits.least)
         self._mending: asyncio.Task[None] | None = None
 
@@ -136,70 +122,7 @@ class RedisJobs:
         await self._link.run(scripts.JOB_CANCEL, [*self._keys.jobs, stream, *self._keys.job(id).all], id)
         return await self.get(id)
 
-    # Looking at jobs
-
-    async def get(self, id: str) -> Job:
-        """See `Jobs.get`."""
-        fields = await self._link.send("HGETALL", self._of(id).job)
-        if not fields:
-            raise NoSuchJob(f"job: there is none called {id!r}; jobs are forgotten some time after they have ended")
-        return _read(id, dict(zip(fields[::2], fields[1::2], strict=True)))
-
-    async def list(self, count: int, before: str = "") -> Sequence[Job]:
-        """See `Jobs.list`."""
-        known = await self._link.send("ZRANGE", self._keys.jobs[0], 0, -1)
-        names = sorted((name.decode() for name in known), reverse=True)
-        wanted = [name for name in names if not before or name < before][:count]
-        found = await asyncio.gather(*(self.get(name) for name in wanted), return_exceptions=True)
-        for error in found:
-            if isinstance(error, BaseException) and not isinstance(error, NoSuchJob):
-                raise error
-        return [job for job in found if isinstance(job, Job)]
-
-    async def results(self, id: str, cursor: str = "") -> AsyncIterator[ItemResult]:
-        """See `Jobs.results`."""
-        await self.get(id)
-        cursor = _check(cursor)
-        while page := await self._page(id, cursor):
-            for entry in page:
-                if entry is not None:
-                    yield entry
-                    cursor = entry.cursor
-            if len(page) < _PAGE:
-                return
-
-    async def watch(
-        self, id: str, cursor: str = "", *, results: bool = True
-    ) -> AsyncIterator[tuple[Job, Sequence[ItemResult]]]:
-        """See `Jobs.watch`."""
-        cursor, told = _check(cursor), None
-        while True:
-            # The job first: one that has ended by then has all its results in the pages that follow.
-            job = await self.get(id)
-            page = await self._page(id, cursor) if results else ()
-            new = [entry for entry in page if entry is not None]
-            last = job.state.ended and len(page) < _PAGE
-            if new or last or job != told:
-                yield job, new
-            if last:
-                return
-            told = job
-            cursor = new[-1].cursor if new else cursor
-            if len(page) < _PAGE:
-                await asyncio.sleep(self._poll_s)
-
-    async def _page(self, id: str, cursor: str) -> Sequence[ItemResult | None]:
-        """The next results; None for the entry that marks their end."""
-        key = self._keys.job(id).results
-        entries = await self._link.send("XRANGE", key, f"({cursor}", "+", "COUNT", _PAGE)
-        return [_result(entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in entries]
-
     # The rest
-
-    def _of(self, id: str) -> JobKeys:
-        if not (id.isascii() and id.isalnum()):
-            raise NoSuchJob(f"job: there is none called {id!r}")
-        return self._keys.job(id)
 
     async def _run(self, script: Script, id: str, *args: Arg) -> Any:
         keys = self._of(id)
@@ -240,41 +163,6 @@ def _new_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(8).hex()}"
 
 
-def _check(cursor: str) -> str:
-    first, dash, second = (cursor or _START).partition("-")
-    if not (first.isdecimal() and dash and second.isdecimal()):
-        raise InvalidInput("cursor", "that of an event or a result", cursor)
-    return cursor or _START
-
-
 def _check_same(order: Order, job: Job) -> None:
     if (order.model, order.options) != (job.model.name, job.options) or order.version not in {0, job.model.version}:
         raise InvalidInput("idempotency_key", f"one that was not used for job {job.id}", order.idempotency_key)
-
-
-def _read(id: str, fields: Mapping[bytes, bytes]) -> Job:
-    return Job(
-        id=id,
-        model=model_key(fields[b"model"]),
-        options=envelope.read_options(fields[b"p"]),
-        priority=JobPriority(int(fields[b"prio"])),
-        state=JobState(fields[b"st"].decode()),
-        durability=Durability(int(fields[b"dur"])),
-        items=int(fields[b"total"]),
-        next_chunk=int(fields[b"next"]),
-        succeeded=int(fields[b"ok"]),
-        failed=int(fields[b"err"]),
-        in_flight=int(fields[b"infl"]),
-        created_ms=int(fields[b"created"]),
-        ended_ms=int(fields.get(b"ended", 0)),
-        ttl_s=int(fields[b"ttl"]) // 1000,
-        last_item=fields.get(b"last", b"").decode(),
-        sources=tuple(json.loads(fields[b"src"])),
-    )
-
-
-def _result(entry: bytes, fields: Mapping[bytes, bytes]) -> ItemResult | None:
-    if b"end" in fields:
-        return None
-    outcome = envelope.read_reply(fields[b"b"])
-    return ItemResult(entry.decode(), int(fields[b"n"]), fields[b"k"].decode(), outcome)

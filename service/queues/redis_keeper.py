@@ -122,6 +122,8 @@ class Keeper:
         )
         self._site.clock.observe(asked_s, int(server_ms), self._site.now())
         self._about_there = bool(about_there)
+        if not float(last):
+            self._mended = False  # Redis did not know of these lanes, so that jobs have released nothing for them
         unheard_s = int(server_ms) / 1000 - (float(last) / 1000 - self._times.life_s)
         if float(last) and unheard_s > 2 * self._times.beat_s:
             # Redis stood still, or its clock was stepped, or we stood still: others only look dead, until they have

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from service.core.admission import computed
 from service.core.errors import Cancelled, ServiceError
-from service.core.events import Buried, Dropped, JobItemsDone, Redelivered
-from service.core.messages import Answer, Lease, Outcome, Priority
+from service.core.events import Buried, Dropped, Redelivered
+from service.core.messages import Lease, Outcome, Priority
+from service.core.turns import ONLINE
 from service.queues import scripts
-from service.queues.completion import Call, Finished, burial, completions
+from service.queues.completion import burial
 from service.queues.envelope import read_work
 from service.queues.keys import GROUP
 from service.queues.leases import Held
+from service.queues.redis_delivery import Delivery
 from service.queues.redis_fetcher import Fetcher
 from service.queues.redis_keeper import Keeper
 from service.queues.redis_link import Away, Rejected
@@ -28,13 +31,18 @@ class Line:
         self._post = post
         self._site = post.site
         self._stirred = asyncio.Event()
-        self._idle = 0
+        self._idle = 0  #: lanes that wait
+        self._bulk = 0  #: leases of bulk work in the hands of lanes, which will be idle soon
         self._keeper = Keeper(post, self._stirred)
         self._supply = Supply(post, self._failed, self._stir)
-        self._fetcher = Fetcher(post, self._keeper, self._supply, self._stirred, lambda: self._idle)
+        self._delivery = Delivery(post, self._stir)
+        parts: dict[str, Any] = {"keeper": self._keeper, "supply": self._supply, "stirred": self._stirred}
+        self._fetcher = Fetcher(post, tuple(Priority), free=lambda: self._idle, **parts)
+        # While lanes work on bulk, whoever asks online is not to wait until more work of any kind is wanted.
+        self._urgent = Fetcher(post, ONLINE, free=lambda: int(self._bulk > 0 and not self._idle), **parts)
+        self._drained = False
         self._keeping = asyncio.create_task(self._keeper.run(), name=f"leases of {post.model}")
-        self._fetching = asyncio.create_task(self._fetcher.run(), name=f"work of {post.model}")
-        self._completions: set[asyncio.Task[None]] = set()
+        self._fetching = asyncio.create_task(self._fetch(), name=f"work of {post.model}")
         self._closing: asyncio.Task[None] | None = None
         self.error: BaseException | None = None  #: what ended the keeping or the fetching, which nothing should
         for task in (self._keeping, self._fetching):
@@ -57,11 +65,12 @@ class Line:
 
     def close(self) -> None:
         """Take no more; once everything that is leased is settled, disappear."""
+        self._stop()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name=f"closing {self._post.model}")
 
     async def _close(self) -> None:
-        await self._fetcher.close()
+        await self._stopped()
         await asyncio.wait([self._fetching])
         while self._post.shelf.held:
             await self._stirred.wait()
@@ -75,25 +84,21 @@ class Line:
         if self._closing is not None:
             self._closing.cancel()
             await asyncio.wait([self._closing])
-        await self._fetcher.close()
-        await self._deliver_rest()
+        self._stop()
+        await self._stopped()
+        await self._delivery.end()
         await self._leave()
 
     async def delivered(self) -> None:
         """Wait until Redis has every outcome, or has been away for too long."""
-        if self._completions:
-            await asyncio.wait(self._completions)
+        await self._delivery.delivered()
 
-    async def _deliver_rest(self) -> None:
-        rest = {
-            asyncio.create_task(self.delivered()),
-            asyncio.create_task(self._site.commands.lost(self._site.times.leave_s)),
-        }
-        await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
-        rest |= self._completions
-        for task in rest:
-            task.cancel()
-        await asyncio.wait(rest)
+    def _stop(self) -> None:
+        for fetcher in (self._fetcher, self._urgent):
+            fetcher.stop()
+
+    async def _stopped(self) -> None:
+        await asyncio.gather(self._fetcher.stopped(), self._urgent.stopped())
 
     async def _leave(self) -> None:
         await self._supply.stop()
@@ -107,6 +112,27 @@ class Line:
             sweep = commands.run(scripts.DELCONSUMER, [stream, keys.workers], GROUP)
             await asyncio.gather(release, sweep, return_exceptions=True)  # what Redis does not hear, others reap
 
+    # Fetching
+
+    async def _fetch(self) -> None:
+        """Read until it is closed, then what is left if no other worker is there to take it."""
+        async with self._fetcher, self._urgent:
+            await self._keeper.announced.wait()
+            async with asyncio.TaskGroup() as fetching:
+                fetching.create_task(self._fetcher.run())
+                fetching.create_task(self._urgent.run())
+            if not await self._keeper.retire():
+                await self._work_off()
+        self._drained = True
+        self._stir()
+
+    async def _work_off(self) -> None:
+        while True:
+            while not self._fetcher.hungry:
+                await self._stirred.wait()
+            if not (await self._fetcher.rest() or self._keeper.released or self._post.shelf.waiting):
+                return
+
     # Leasing
 
     async def lease(self, limit: Callable[[int], int]) -> Sequence[Lease]:
@@ -118,7 +144,7 @@ class Line:
             await self._site.gate.passable()
             if leases := self._take(limit):
                 return leases
-            if self._fetcher.drained:
+            if self._drained:
                 return ()
             if not self._post.shelf.waiting:
                 await self._wait()
@@ -133,19 +159,20 @@ class Line:
 
     def _take(self, limit: Callable[[int], int]) -> list[Lease]:
         taken = self._post.shelf.take(limit, self._site.now())
-        if not taken:
-            return []
-        self._stir()
-        return self._start(taken)
+        leases = self._start(taken)
+        if taken:
+            self._stir()
+        return leases
 
     def _start(self, taken: Sequence[Held]) -> list[Lease]:
         """Sort out what nobody needs any more; the rest goes to a lane."""
         now = self._site.now()
         void = [held for held in taken if self._void(held, now)]
         fresh = [held for held in taken if held not in void]
-        self._deliver([(held, None) for held in void if not held.lost], 0.0)
+        self._delivery.deliver([(held, None) for held in void if not held.lost], 0.0)
         self._post.shelf.drop(held for held in void if held.lost)
         self._site.gate.start(fresh, now)
+        self._bulk += sum(held.priority is Priority.BULK for held in fresh)
         return [held.lease for held in fresh]
 
     def _void(self, held: Held, now: float) -> bool:
@@ -220,56 +247,18 @@ class Line:
         finished = [(_held(lease), outcome) for lease, outcome in outcomes]
         helds = [held for held, _ in finished]
         self._site.gate.end(helds)
+        self._bulk -= sum(held.priority is Priority.BULK for held in helds)
         self._keeper.progress_s = now
         ours = [(h, o) for h, o in finished if not (h.lost and isinstance(o, Cancelled))]
         self._post.shelf.drop(held for held in helds if held.lost)
         items, took_s = computed(outcome for _, outcome in outcomes), now - helds[0].started_s
         self._post.shelf.pace.served(items, took_s)
-        self._deliver(ours, took_s * 1000 / items if items else 0)
-
-    def _deliver(self, finished: Sequence[Finished], ms_per_item: float) -> None:
-        for priority in Priority:
-            group = [(held, outcome) for held, outcome in finished if held.priority is priority]
-            if group:
-                task = asyncio.create_task(self._complete(priority, group, ms_per_item))
-                self._completions.add(task)
-                task.add_done_callback(self._completions.discard)
-
-    async def _complete(self, priority: Priority, finished: Sequence[Finished], ms_per_item: float) -> None:
-        """Computed answers outlive an absence of Redis for a while: computing them again would cost more."""
-        try:
-            async with asyncio.timeout(self._site.times.keep_answers_s):
-                for call in completions(self._post, priority, finished, ms_per_item):
-                    await self._carry_out(call)
-                self._tell(finished)
-        except TimeoutError:
-            return  # the leases end, and another worker computes these again
-        finally:
-            self._post.shelf.drop(held for held, _ in finished)
-            self._stir()
-
-    def _tell(self, finished: Sequence[Finished]) -> None:
-        """State how many items of jobs have their results."""
-        items = [outcome for held, outcome in finished if held.work.place is not None and outcome is not None]
-        if items:
-            succeeded = sum(isinstance(outcome, Answer) for outcome in items)
-            self._site.emit(JobItemsDone(self._post.model, succeeded, len(items) - succeeded))
-
-    async def _carry_out(self, call: Call) -> None:
-        while True:
-            try:
-                await self._site.commands.run(call.script, call.keys, *call.args)
-            except Away:
-                await self._site.commands.up()
-            except Rejected:
-                await asyncio.sleep(self._site.times.beat_s)
-            else:
-                return
+        self._delivery.deliver(ours, took_s * 1000 / items if items else 0)
 
     def _failed(self, held: Held, error: ServiceError) -> None:
         """An item of a job has no picture."""
         self._keeper.progress_s = self._site.now()
-        self._deliver([(held, error)], 0.0)
+        self._delivery.deliver([(held, error)], 0.0)
 
     def _stir(self) -> None:
         self._stirred.set()

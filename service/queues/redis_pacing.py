@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Any, Self
 
 from service.core.access import Caller, too_fast
-from service.core.errors import Overloaded, Reason
+from service.core.errors import Reason
 from service.queues.keys import Keys
 from service.queues.redis_link import Link
 from service.queues.redis_url import Server
@@ -50,15 +50,10 @@ class RedisPacing:
         await self._take(caller, size, call)
         self._open[caller.name].append(call)
 
-    async def charge(self, caller: Caller, size: int) -> None:
-        """Wait for room; see `Pacing.charge`."""
-        while caller.allowance.limited:
-            try:
-                await self._take(caller, size, "")
-            except Overloaded as early:
-                await asyncio.sleep(early.retry_after_s)
-            else:
-                return
+    async def take(self, caller: Caller, size: int) -> None:
+        """Count one more message; see `Pacing.take`. Raises `NotReady` while Redis is away."""
+        if caller.allowance.limited:
+            await self._take(caller, size, "")
 
     async def leave(self, caller: Caller) -> None:
         """The call is over. Not waited for: what Redis does not hear now, it learns when the lease ends."""

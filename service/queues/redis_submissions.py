@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,11 +20,12 @@ from service.core.messages import NEVER, Answer, ModelKey, Outcome, Request
 from service.core.ports import Depth
 from service.queues import envelope, scripts
 from service.queues.keys import GROUP, KEY_TTL_MS, Keys
-from service.queues.redis_link import Arg, Away, Link, Rejected
+from service.queues.redis_link import Away, Link, Rejected
+from service.queues.redis_replies import Replies
 from service.queues.redis_url import Server
+from service.queues.settling import settle
 
 _BLOCK_S = 2.0
-_AT_ONCE = 512
 #: How often one request is handed to Redis when connections break under it.
 _ATTEMPTS = 5
 
@@ -56,12 +55,7 @@ class _Call:
 
     def settle(self, outcome: Outcome) -> None:
         """Answer the caller, unless that has been done or the caller has left."""
-        if self.answer.done():
-            return
-        if isinstance(outcome, Answer):
-            self.answer.set_result(outcome)
-        else:
-            self.answer.set_exception(outcome)
+        settle(self.answer, outcome)
 
 
 class RedisSubmissions:
@@ -85,16 +79,13 @@ class RedisSubmissions:
         self._keys = keys or Keys()
         self._times = times or FrontEndTimes()
         self._now = now
-        self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
-        self._replies = self._keys.replies(self._name)
-        # A worker's answer is dropped unless the stream of replies is there: it is made anew with each connection.
+        # The stream of replies is made anew with each connection.
         self._commands = Link(server, self._times.patience_s, on_up=self._came_up)
+        self._replies = Replies(self._keys, self._commands, self._times.life_s, self._deliver)
         self._listening = Link(server, _BLOCK_S + self._times.patience_s)
         self._calls: dict[bytes, _Call] = {}
         self._doubtful: list[_Call] = []  #: sent into a connection that broke: perhaps admitted, perhaps not
         self._tokens = itertools.count()
-        self._cursor: bytes = b"0-0"
-        self._forgotten = False  #: Redis may have lost what it accepted
         self._depths: dict[ModelKey, Depth] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -103,7 +94,7 @@ class RedisSubmissions:
         await self._commands.__aenter__()
         await self._listening.__aenter__()
         if not self.away:
-            await self._greet()
+            await self._replies.greet()
         self._tasks = [asyncio.create_task(self._listen(), name="replies"), asyncio.create_task(self._live())]
         return self
 
@@ -115,7 +106,7 @@ class RedisSubmissions:
         for call in list(self._calls.values()):
             call.settle(NotReady("the server is shutting down"))
             self._leave(call)
-        await asyncio.gather(self._commands.send("DEL", self._replies), return_exceptions=True)  # or its TTL ends it
+        await self._replies.drop()
         await self._listening.__aexit__()
         await self._commands.__aexit__()
 
@@ -159,7 +150,7 @@ class RedisSubmissions:
             len(request.image),
             envelope.SCHEMA,
             call.token,
-            self._name,
+            self._replies.name,
             envelope.params(request.id, request.options, request.trace),
             bytes(request.image),
             int(call.attempts > 1),
@@ -219,10 +210,10 @@ class RedisSubmissions:
             try:
                 both = asyncio.gather(self._listening.up(), self._commands.up())
                 await asyncio.wait_for(both, self._times.away_s)
-                await self._greet()
+                await self._replies.greet()
                 await self._recover()
                 while True:
-                    await self._take(self._listening, "BLOCK", int(_BLOCK_S * 1000))
+                    await self._replies.take(self._listening, "BLOCK", int(_BLOCK_S * 1000))
             except TimeoutError:
                 for call in list(self._calls.values()):
                     call.settle(NotReady(self._listening.away or self._commands.away))
@@ -231,20 +222,12 @@ class RedisSubmissions:
             except Away:
                 continue
 
-    async def _take(self, link: Link, *blocking: Arg) -> int:
-        reply = await link.send("XREAD", "COUNT", _AT_ONCE, *blocking, "STREAMS", self._replies, self._cursor)
-        entries = reply[0][1] if reply else []
-        for entry, fields in entries:
-            self._cursor = entry
-            self._deliver(dict(zip(fields[::2], fields[1::2], strict=True)))
-        return len(entries)
-
-    def _deliver(self, fields: dict[bytes, bytes]) -> None:
-        call = self._calls.get(fields.get(b"i", b""))
+    def _deliver(self, token: bytes, body: bytes) -> None:
+        call = self._calls.get(token)
         if call is None:
-            return  # its caller has left, or this is the stream's opening entry
+            return  # its caller has left
         try:
-            outcome = envelope.read_reply(fields[b"b"])
+            outcome = envelope.read_reply(body)
         except DecodeError as error:
             outcome = EngineFailed(f"the worker's answer cannot be read: {error}")
         if not isinstance(outcome, Cancelled):
@@ -258,8 +241,8 @@ class RedisSubmissions:
         while True:
             await asyncio.sleep(self._times.beat_s)
             try:
-                await self._greet()
-                if self._forgotten:
+                await self._replies.greet()
+                if self._replies.lost:
                     await self._recover()
                 for model in list(self._depths):
                     await self._measure(model)
@@ -272,23 +255,12 @@ class RedisSubmissions:
         Whatever was under way when the connection broke is put again, perhaps for a second time: then two workers may
         compute it, and the first answer counts.
         """
-        self._forgotten = True
-        self._greet()
+        self._replies.lost = True
+        self._replies.greet()
         doubtful, self._doubtful = self._doubtful, []
         for call in doubtful:
             if not call.answer.done():
                 self._put(call)
-
-    def _greet(self) -> asyncio.Future[Any]:
-        life_ms = int(self._times.life_s * 1000)
-        reply = self._commands.run(scripts.GREET, [self._replies], life_ms, self._cursor)
-        reply.add_done_callback(self._greeted)
-        return reply
-
-    def _greeted(self, reply: asyncio.Future[Any]) -> None:
-        if not reply.cancelled() and reply.exception() is None and not reply.result():
-            self._cursor = b"0-0"
-            self._forgotten = True
 
     async def _measure(self, model: ModelKey) -> None:
         keys = self._keys.of(model)
@@ -297,10 +269,10 @@ class RedisSubmissions:
 
     async def _recover(self) -> None:
         """Submit again, under the same tokens, what is neither queued nor answered."""
-        self._forgotten = False
+        self._replies.lost = False
         suspects = {call.token: call.entry for call in self._calls.values() if call.entry}
         missing = await self._missing([self._calls[token] for token in suspects])
-        while await self._take(self._commands):
+        while await self._replies.take(self._commands):
             pass  # what was finished in the meantime
         for token, entry in suspects.items():
             call = self._calls.get(token)
@@ -315,5 +287,5 @@ class RedisSubmissions:
             lines.setdefault(stream, []).extend((call.entry, call.token))
         missing: set[bytes] = set()
         for stream, entries in lines.items():
-            missing.update(await self._commands.run(scripts.LOST, [stream], self._name, *entries))
+            missing.update(await self._commands.run(scripts.LOST, [stream], self._replies.name, *entries))
         return missing

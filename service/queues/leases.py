@@ -19,7 +19,7 @@ class WorkerTimes:
 
     patience_s: float = 5.0  #: for one reply of Redis
     block_s: float = 2.0  #: longest blocking read
-    tick_s: float = 0.25  #: between two looks at what others left behind
+    tick_s: float = 0.1  #: between two looks at what others left behind
     beat_s: float = 1.0  #: between two signs of life
     life_s: float = 3.0  #: without a sign of life the worker counts as dead
     lease_s: float = 15.0  #: a lease that is not renewed ends

@@ -9,6 +9,7 @@ import re
 from service.core.messages import Priority
 from service.queues import announcement, scripts
 from service.queues.keys import GROUP, KEY_TTL_MS
+from service.queues.leases import Held
 from service.queues.redis_link import Away, Rejected
 from service.queues.redis_mending import mend
 from service.queues.redis_site import Post
@@ -138,8 +139,10 @@ class Keeper:
         if not held:
             return
         working = now - self.progress_s < self._times.stall_s
-        due = [h for h in held if working and now - h.renewed_s > lease_s / 3]
-        rest = [h for h in held if h not in due]
+        due: list[Held] = []
+        rest: list[Held] = []
+        for h in held:
+            (due if working and now - h.renewed_s > lease_s / 3 else rest).append(h)
         lost, gone = await self._site.commands.run(
             scripts.RENEW,
             [self._post.keys.stream(priority)],
@@ -156,10 +159,9 @@ class Keeper:
 
     async def _reap(self) -> None:
         still = self._retired or self._site.now() < self._quiet_until_s
-        released = 0
-        looked_for, seen = set(self.foreign), set()
-        for stream in self._post.keys.streams:
-            waiting, _, foreign = await self._site.commands.run(
+        looked_for = set(self.foreign)
+        looks = [
+            self._site.commands.run(
                 scripts.REAP,
                 [stream, self._post.keys.workers],
                 GROUP,
@@ -171,10 +173,12 @@ class Keeper:
                 _LOOK_AT,
                 *looked_for,
             )
-            released += waiting
-            seen.update(foreign)
+            for stream in self._post.keys.streams
+        ]
+        found = await asyncio.gather(*looks)
+        seen = {entry for _, _, foreign in found for entry in foreign}
         self.foreign -= looked_for - seen
-        self.released = released
+        self.released = sum(waiting for waiting, _, _ in found)
         if self.released:
             self._stirred.set()
             self._stirred.clear()

@@ -157,11 +157,11 @@ class Link:
             connection = await self._server.connection()
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
-                for script in scripts.ALL:
-                    await connection.send_command("SCRIPT", "LOAD", script.text)
-                    await connection.read_response()
-                await connection.send_command("CLIENT", "ID")
-                self.client_id = await connection.read_response()
+                commands = [("SCRIPT", "LOAD", script.text) for script in scripts.ALL] + [("CLIENT", "ID")]
+                packed = [part for command in commands for part in connection.pack_command(*command)]
+                await connection.send_packed_command(packed)
+                replies = [await connection.read_response() for _ in commands]
+                self.client_id = replies[-1]
             except BaseException:
                 await hang_up(connection)
                 raise

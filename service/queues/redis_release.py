@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from service.core.messages import ModelKey
 from service.queues import scripts
 from service.queues.keys import GROUP, Keys
@@ -25,8 +27,7 @@ async def release(server: Server, worker: str, keys: Keys | None = None) -> int:
                 if post.startswith(prefix):
                     retired = [line.workers, line.lanes, line.line, keys.models]
                     await link.run(scripts.RETIRE, retired, post, member)
-            for stream in line.streams:
-                released += await _release(link, stream, prefix)
+            released += sum(await asyncio.gather(*(_release(link, stream, prefix) for stream in line.streams)))
     return released
 
 

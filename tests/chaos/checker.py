@@ -23,7 +23,8 @@ class Account:
     failed: dict[str, int]  #: accepted, and told an error by name
     silent: tuple[str, ...]  #: accepted, and never told anything (I1)
     wrong: tuple[str, ...]  #: told what belongs to another picture (I5)
-    duplicated: tuple[str, ...]  #: entries of Redis that were completed, or callers that were told, twice (I2)
+    redone: tuple[str, ...]  #: entries of Redis that were completed more than once (I2)
+    told_twice: tuple[str, ...]  #: likewise, what callers saw of it (I2)
     late: tuple[str, ...]  #: computed although the deadline had passed (I4)
     shed_computed: tuple[str, ...]  #: refused, and computed all the same (I9)
     in_vain: int  #: computations beyond the one that each answer needs (I7)
@@ -45,9 +46,9 @@ def account(asking: Path, working: Sequence[Path]) -> Account:
     mine = set(asked)  # a site may have been through other scenarios before
     tellings = [(each, line["outcome"]) for line in lines(asking, "told") for each in line["ids"]]
     told = dict(tellings)
+    times = Counter(each for each, _ in tellings)
     runs = Counter(each for path in working for line in lines(path, "run") for each in line["ids"] if each in mine)
     effects = Counter(entry for path in working for line in lines(path, "effect") for entry in line["entries"])
-    effects += Counter(each for each, _ in tellings)
     outcomes = Counter(told.values())
     known = {"right", "wrong", "left", *SHED}
     return Account(
@@ -57,7 +58,8 @@ def account(asking: Path, working: Sequence[Path]) -> Account:
         failed={name: count for name, count in outcomes.items() if name not in known},
         silent=tuple(each for each in asked if each not in told),
         wrong=tuple(each for each, outcome in told.items() if outcome == "wrong"),
-        duplicated=tuple(entry for entry, count in effects.items() if count > 1),
+        redone=tuple(entry for entry, count in effects.items() if count > 1),
+        told_twice=tuple(each for each, count in times.items() if count > 1),
         late=tuple(each for path in working for line in lines(path, "run") for each in line["late"] if each in mine),
         shed_computed=tuple(each for each, outcome in told.items() if outcome in SHED and runs[each]),
         in_vain=sum(count - (told.get(each) == "right") for each, count in runs.items()),

@@ -17,9 +17,10 @@ _INTRODUCTION = """# Chaos
 `make chaos` starts front-ends (`vitrine serve --redis`), workers (`vitrine worker`) and a Redis of its own for each
 line of this table, breaks something while callers wait, and compares what the callers wrote down with what the workers
 did. *Accepted* are the requests that admission let in; *shed* those that it refused, with a reason; *lost* those
-accepted ones whose callers got no answer, or an error that the scenario does not account for; *duplicated* the entries
-of Redis that were finished twice; *in vain* the computations that no answer came of. *Recovery* is explained by each
-story, and was measured on {cpus} cores that were shared with other work.
+accepted ones whose callers got no answer, or an error that the scenario does not account for; *duplicated* the
+entries that were finished twice although Redis remembered the first time, and whoever was told twice; *in vain* the
+computations that no answer came of. *Recovery* is explained by each story, and was measured on {cpus} cores. Of a job
+each picture is a caller.
 """
 
 

@@ -15,7 +15,10 @@ SUPERVISED_S, ALONE_S = 0.5, 6.0
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One thing that goes wrong. `sheds` says that admission may refuse, `breaks` which errors callers may be told."""
+    """One thing that goes wrong. `sheds` says that admission may refuse, `breaks` which errors callers may be told.
+
+    Where Redis `forgets` what it has said, an entry may be finished once more; its caller is told once all the same.
+    """
 
     name: str
     story: str
@@ -24,6 +27,7 @@ class Scenario:
     limit_s: float = math.inf
     sheds: bool = False
     breaks: frozenset[str] = frozenset()
+    forgets: bool = False
     quick: bool = False  #: part of the short form, where all scenarios share one site
 
 
@@ -36,6 +40,7 @@ def scenario(
     limit_s: float = math.inf,
     sheds: bool = False,
     breaks: tuple[str, ...] = (),
+    forgets: bool = False,
     quick: bool = False,
 ) -> Callable[[Run], Run]:
     """Enter a function into `ALL`; its docstring is the story."""
@@ -43,7 +48,7 @@ def scenario(
     def enter(run: Run) -> Run:
         name = getattr(run, "__name__", "").replace("_", " ")
         story = " ".join((run.__doc__ or "").split())
-        ALL[name] = Scenario(name, story, run, plan or Plan(), limit_s, sheds, frozenset(breaks), quick)
+        ALL[name] = Scenario(name, story, run, plan or Plan(), limit_s, sheds, frozenset(breaks), forgets, quick)
         return run
 
     return enter

@@ -62,6 +62,7 @@ class Site:
 
     def begin(self, name: str) -> None:
         """A ledger of its own for what comes now."""
+        self.let_go()
         self.ledger.close()
         self.ledger = Ledger(self.deployment.folder / f"{name}.ledger")
         self.tasks = []
@@ -85,7 +86,7 @@ class Site:
     # Asking
 
     def ask(
-        self, count: int, *, timeout_s: float = 30.0, padding: int = 0, front_end: int = 0, deadly: bool = False
+        self, count: int, *, timeout_s: float = 60.0, padding: int = 0, front_end: int = 0, deadly: bool = False
     ) -> list[asyncio.Task[None]]:
         """So many pictures at once, each by a caller of its own, with `timeout_s` seconds of patience."""
         numbers = range(self.numbers, self.numbers + count)
@@ -99,13 +100,20 @@ class Site:
         return asked
 
     async def admitted(self, count: int, *, front_end: int = 0) -> None:
-        """Ask, and have nothing computed until Redis has all of it: then whatever breaks, it was accepted."""
-        for worker in self.workers:
-            worker.hold.touch()
+        """Ask, and have nothing computed, until Redis has all of it: then whatever breaks, it was accepted."""
+        self.hold()
         asked = self.ask(count, front_end=front_end)
         await until(lambda: self.entries() >= count or any(task.done() for task in asked), 60)
+
+    def hold(self) -> None:
+        """Have nothing computed."""
         for worker in self.workers:
-            worker.hold.unlink()
+            worker.hold.write_text("")
+
+    def let_go(self) -> None:
+        """Have everything computed."""
+        for worker in self.workers:
+            worker.hold.unlink(missing_ok=True)
 
     def entries(self) -> int:
         """What is admitted and not finished."""
@@ -130,10 +138,12 @@ class Site:
 
     async def told(self) -> None:
         """Wait until every caller knows."""
+        self.let_go()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def served(self) -> float:
         """Ask one at a time until one is answered; how long that took, in seconds."""
+        self.let_go()
         started = time.monotonic()
         async with asyncio.timeout(60):
             while True:
@@ -155,13 +165,15 @@ class Site:
         """What workers noted of one kind."""
         return [line for path in self.run_ledgers for line in lines(path, kind)]
 
-    async def computed(self, count: int) -> None:
-        """Wait until so many pictures have been begun since the site is there."""
-        await until(lambda: sum(len(line["ids"]) for line in self.noted("run")) >= count, 60)
-
     async def begun(self, count: int) -> None:
-        """Wait until so many more have been."""
-        await self.computed(sum(len(line["ids"]) for line in self.noted("run")) + count)
+        """Wait until so many more pictures have been begun; no worker begins more before it is let go.
+
+        So there is work left to be disturbed, however slowly this process runs beside the workers.
+        """
+        due = sum(map(_begun, self.workers)) + count
+        for worker in self.living:
+            worker.hold.write_text(str(_begun(worker) + count))
+        await until(lambda: sum(map(_begun, self.workers)) >= due, 60)
 
     def held_by(self, worker: WorkerStarted) -> frozenset[str]:
         """The requests that a worker's child has leased, whatever it is called."""
@@ -201,6 +213,10 @@ class Site:
         child = worker.child()
         assert child is not None
         child.kill()
+
+
+def _begun(worker: WorkerStarted) -> int:
+    return sum(len(line["ids"]) for line in lines(worker.folder / "runs", "run"))
 
 
 def _wait(started: Started) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,16 @@ def test_two_answers_to_one_caller_are_found(tmp_path: Path) -> None:
     ledger.told(["b"], "right")
     ledger.close()
 
-    assert account(tmp_path / "ledger", [tmp_path / "runs"]).duplicated == ("b",)
+    twice = account(tmp_path / "ledger", [tmp_path / "runs"])
+    assert judge(QUIET, twice, 0.1, 1.0) == ["I2: completed twice: b"]
+
+
+def test_a_redis_that_forgets_may_have_an_entry_finished_twice(tmp_path: Path) -> None:
+    """It does not know any more that it was; nobody else may."""
+    redone = found(tmp_path, RIGHT, [*WORK, effect("2-0")])
+
+    assert judge(replace(QUIET, forgets=True), redone, 0.1, 1.0) == []
+    assert judge(QUIET, redone, 0.1, 1.0) == ["I2: completed twice: 2-0"]
 
 
 def test_a_slow_recovery_is_found(tmp_path: Path) -> None:

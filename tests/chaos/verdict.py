@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from tests.chaos.checker import Account
 from tests.chaos.scenario import Recovery, Scenario
 from tests.chaos.site import Site, opened
+
+_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Verdict:
             "answered": found.answered,
             "failed": dict(found.failed),
             "lost": sum(count for name, count in lost(self.scenario, found).items()),
-            "duplicated": len(found.duplicated),
+            "duplicated": len(duplicated(self.scenario, found)),
             "in_vain": found.in_vain,
             "recovery_s": self.recovery_s,
             "limit_s": None if self.scenario.limit_s == float("inf") else self.scenario.limit_s,
@@ -52,7 +55,7 @@ async def play(scenario: Scenario, site: Site, slack: float = 1.0) -> Verdict:
     try:
         recovery = await scenario.run(site)
     except (AssertionError, TimeoutError) as error:
-        problems.append(f"{type(error).__name__}: {error}")
+        problems.append(f"{type(error).__name__}: {error or _line(error)}")
     try:
         await site.at_rest()
     except TimeoutError:
@@ -62,17 +65,29 @@ async def play(scenario: Scenario, site: Site, slack: float = 1.0) -> Verdict:
     return Verdict(scenario, account, recovery, faults)
 
 
+def _line(error: Exception) -> str:
+    """Where it was raised, in the scenario's own words."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((each for each in reversed(frames) if each.filename.startswith(str(_HERE))), frames[-1])
+    return f"{frame.name}, line {frame.lineno}: {frame.line}"
+
+
 def lost(scenario: Scenario, found: Account) -> dict[str, int]:
     """Accepted requests without an answer, by what their callers were told, but for what the scenario takes away."""
     told = {name: count for name, count in found.failed.items() if name not in scenario.breaks | {"EngineFailed"}}
     return {**told, "nothing": len(found.silent)}
 
 
+def duplicated(scenario: Scenario, found: Account) -> tuple[str, ...]:
+    """What was finished twice although Redis knew better, and whoever was told twice."""
+    return found.told_twice if scenario.forgets else found.told_twice + found.redone
+
+
 def judge(scenario: Scenario, found: Account, recovery: Recovery, slack: float) -> list[str]:
     """What is wrong, by invariant."""
     faults = [f"I1: {count} were told {told}" for told, count in lost(scenario, found).items() if count]
     checks = {
-        "I2: completed twice": found.duplicated,
+        "I2: completed twice": duplicated(scenario, found),
         "I4: computed after the deadline": found.late,
         "I5: another picture's answer": found.wrong,
         "I9: refused, and computed": found.shed_computed,

@@ -30,6 +30,7 @@ from service.queues.redis_submissions import FrontEndTimes, RedisSubmissions
 from service.queues.redis_url import Server
 from service.queues.redis_work import RedisWork
 from tests.engines import FakeEngine, tuned
+from tests.waiting import overdue
 
 MODEL = ModelKey("digits", 1)
 LIMITS = QueueLimits(max_entries=4, max_bytes=1000)
@@ -64,9 +65,11 @@ def everything(waiting: int) -> int:
 
 async def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
     """Wait until it holds."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.005)
+    latest = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > latest:
+            raise TimeoutError(overdue(condition, timeout_s))
+        await asyncio.sleep(0.005)
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """Has a worker's child process keep a ledger and die where its test wants; Python imports it, from PYTHONPATH.
 
-While the file that VITRINE_TEST_HOLD names exists, nothing is computed. Beside it `runs` gets one line of JSON for each
-batch that is computed and for each completion that Redis has taken. A file `read`, `run`, `sent` or `applied` there
-kills the process, once, at that point. A picture whose first pixel is 254 takes it down with SIGSEGV.
+While the file that VITRINE_TEST_HOLD names exists, no batch is computed but those that begin before the number of
+pictures in it has begun, all processes of this worker counted; empty it is 0. Beside it `runs` gets one line of JSON
+for each batch that is begun and for each completion that Redis has taken. A file `read`, `run`, `sent` or `applied`
+there kills the process, once, at that point. A picture whose first pixel is 254 takes it down with SIGSEGV.
 VITRINE_TEST_COMPUTE_S is how long a batch takes; VITRINE_TEST_SCHEMA makes any process one of another version, which
 writes and reads entries of that schema only.
 """
@@ -10,14 +11,18 @@ writes and reads entries of that schema only.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from tests.chaos.ledger import lines
 
 DEADLY = 254
 #: How long after the last look at its deadline a picture may still go into the engine, on a machine that is busy.
@@ -27,7 +32,10 @@ _HAIR_S = 0.05
 class _Ledger:
     def __init__(self, hold: Path) -> None:
         self._hold, self._folder = hold, hold.parent
-        self._file = os.open(self._folder / "runs", os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+        runs = self._folder / "runs"
+        self._begun = sum(len(line["ids"]) for line in lines(runs, "run"))
+        self._lock = threading.Lock()
+        self._file = os.open(runs, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
         self.ids: dict[bytes, str] = {}  #: entry -> request, of what is leased and not finished
 
     def note(self, kind: str, ids: Iterable[str], **more: Any) -> None:
@@ -41,9 +49,23 @@ class _Ledger:
         names = [entry.decode() for entry in entries]
         self.note("effect", [self.ids.pop(entry) for entry in entries if entry in self.ids], entries=names)
 
-    def wait(self) -> None:
-        while self._hold.exists():
+    def begin(self, ids: Sequence[str], late: Sequence[str]) -> int:
+        """How many had begun before these."""
+        with self._lock:
+            self.note("run", ids, late=late)
+            before = self._begun
+            self._begun += len(ids)
+        return before
+
+    def wait(self, before: int) -> None:
+        while before >= self._limit():
             time.sleep(0.01)
+
+    def _limit(self) -> float:
+        try:
+            return int(self._hold.read_text() or 0)
+        except FileNotFoundError:
+            return math.inf
 
     def die(self, point: str) -> None:
         order = self._folder / point
@@ -78,10 +100,11 @@ def _trap(hold: Path) -> None:
 
     def inferring(lane: Lane, pictures: Sequence[Any], *, alone: bool) -> Any:
         now, requests = time.monotonic(), [picture.lease.request for picture in pictures]
-        ledger.note("run", [request.id for request in requests], late=[r.id for r in requests if r.late(now - _HAIR_S)])
+        late = [request.id for request in requests if request.late(now - _HAIR_S)]
+        before = ledger.begin([request.id for request in requests], late)
         if any(picture.pixels[0, 0, 0] == DEADLY for picture in pictures):
             os.kill(os.getpid(), signal.SIGSEGV)
-        ledger.wait()
+        ledger.wait(before)
         ledger.die("run")
         time.sleep(takes_s)
         return infer(lane, pictures, alone=alone)

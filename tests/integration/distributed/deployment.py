@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from tests.servers import RedisServer
+from tests.waiting import overdue
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -34,7 +35,7 @@ def until(condition: Callable[[], object], timeout_s: float = 60.0) -> float:
     """Wait until `condition` holds; how long that took, in seconds."""
     started = time.monotonic()
     while not condition():
-        assert time.monotonic() - started < timeout_s
+        assert time.monotonic() - started < timeout_s, overdue(condition, timeout_s)
         time.sleep(0.01)
     return time.monotonic() - started
 

@@ -5,6 +5,17 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar
 
+#: What a caller sent is not given back at length; gRPC's trailing metadata hold 8 KiB in all, escaped and as base64.
+MAX_TEXT_BYTES = 500
+
+
+def brief(text: str) -> str:
+    """The text, or as much of it as fits into `MAX_TEXT_BYTES` of UTF-8 with an ellipsis."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= MAX_TEXT_BYTES:
+        return encoded.decode()
+    return f"{encoded[: MAX_TEXT_BYTES - len('…'.encode())].decode(errors='ignore')}…"
+
 
 class Code(Enum):
     """What went wrong, in words that belong to no protocol."""

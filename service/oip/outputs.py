@@ -33,9 +33,8 @@ class Plan:
 def plan(wanted: Sequence[Wanted]) -> Plan:
     """What to compute for the outputs asked for, all declared ones for none. Raises `InvalidInput`."""
     names = [each.name for each in wanted]
-    for name in names:
-        if not name or names.count(name) > 1:
-            raise InvalidInput("outputs", "names, each of them once", names)
+    if not all(names) or len(set(names)) < len(names):
+        raise InvalidInput("outputs", "names, each of them once", names)
     for each in wanted:
         if each.classes is not None and each.classes < 1:
             raise InvalidInput(f"outputs.{each.name}.classification", "1 or more classes", each.classes)

@@ -23,6 +23,8 @@ DATATYPES = (*DTYPES, BYTES)
 CONTENTS = {"UINT8": "uint_contents", "FP32": "fp32_contents", BYTES: "bytes_contents"}
 
 MAX_ELEMENTS = 1 << 31
+#: More than any tensor of pictures has, and few enough to multiply.
+MAX_RANK = 8
 _LENGTH = struct.Struct("<I")
 
 
@@ -31,11 +33,13 @@ def count(name: str, datatype: str, shape: Sequence[int]) -> int:
     field = f"inputs.{name}"
     if datatype not in DATATYPES:
         raise InvalidInput(f"{field}.datatype", f"one of {', '.join(DATATYPES)}", repr(datatype))
+    if len(shape) > MAX_RANK:
+        raise InvalidInput(f"{field}.shape", f"at most {MAX_RANK} dimensions", len(shape))
     if not shape or min(shape) < 1:
         raise InvalidInput(f"{field}.shape", "every dimension given, and 1 or more", list(shape))
     elements = math.prod(shape)
     if elements > MAX_ELEMENTS:
-        raise InvalidInput(f"{field}.shape", f"at most {MAX_ELEMENTS} elements", f"{list(shape)} = {elements}")
+        raise InvalidInput(f"{field}.shape", f"at most {MAX_ELEMENTS} elements", list(shape))
     return elements
 
 
@@ -92,11 +96,9 @@ def _strings(name: str, raw: Payload) -> Iterator[bytes]:
 
 
 def _numbers(name: str, datatype: str, values: Sequence[Any]) -> NDArray[Any]:
-    try:
-        wide = np.asarray(values)
-    except ValueError:  # lists within lists, of different lengths
-        wide = np.empty(0, object)
-    if wide.dtype.kind not in "iuf":
+    # By type first: NumPy would make room for the longest text in every element.
+    wide = np.asarray(values if {int, float}.issuperset(map(type, values)) else [None])
+    if wide.dtype.kind not in "iuf":  # whole numbers of more than 64 bits are objects
         raise InvalidInput(f"inputs.{name}", f"numbers for {datatype}", "something else")
     if datatype == "UINT8" and not ((wide >= 0) & (wide <= 255) & (wide == np.floor(wide))).all():
         raise InvalidInput(f"inputs.{name}", "whole numbers of 0 to 255 for UINT8", f"{wide.min():g} to {wide.max():g}")

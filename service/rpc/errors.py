@@ -31,6 +31,7 @@ from service.core.errors import (
     TooLate,
     Unauthenticated,
     Unsupported,
+    brief,
 )
 
 DOMAIN = "vitrine"
@@ -38,8 +39,6 @@ DOMAIN = "vitrine"
 DETAILS_KEY = "grpc-status-details-bin"
 #: `ErrorInfo.reason` of an error that is the server's own bug.
 INTERNAL = "INTERNAL"
-#: Trailing metadata is limited to 8 KiB in all, so what a caller sent is not given back at length.
-MAX_TEXT_CHARS = 500
 
 STATUS: Mapping[Code, grpc.StatusCode] = {
     Code.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -83,7 +82,7 @@ def to_status(error: ServiceError) -> Status:
     info = ErrorInfo(reason=_reason(error), domain=DOMAIN)
     details: list[Message] = [info]
     if isinstance(error, InvalidInput):
-        info.metadata.update(field=error.field, limit=error.limit, value=_short(str(error.value)))
+        info.metadata.update(field=brief(error.field), limit=brief(error.limit), value=brief(str(error.value)))
         details.append(BadRequest(field_violations=[_violation(error)]))
     if isinstance(error, Overloaded):
         delay = RetryInfo()
@@ -123,7 +122,7 @@ _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def _status(code: grpc.StatusCode, message: str, details: list[Message]) -> Status:
-    status = Status(code=code.value[0], message=_short(message))
+    status = Status(code=code.value[0], message=brief(message))
     for detail in details:
         packed = Any()
         packed.Pack(detail)
@@ -138,8 +137,4 @@ def _reason(error: ServiceError) -> str:
 
 
 def _violation(error: InvalidInput) -> BadRequest.FieldViolation:
-    return BadRequest.FieldViolation(field=error.field, description=_short(str(error)), reason=_reason(error))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MAX_TEXT_CHARS else f"{text[: MAX_TEXT_CHARS - 1]}…"
+    return BadRequest.FieldViolation(field=brief(error.field), description=brief(str(error)), reason=_reason(error))

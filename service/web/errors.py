@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.core.errors import Code, InvalidInput, Overloaded, ServiceError
+from service.core.errors import Code, InvalidInput, Overloaded, ServiceError, brief
 
 STATUS: Mapping[Code, int] = {
     Code.INVALID: 400,
@@ -34,10 +34,10 @@ _log = structlog.get_logger("vitrine.web")
 
 def answer(error: ServiceError) -> Response:
     """The response that tells a caller what went wrong."""
-    fields = {"field": error.field, "limit": error.limit} if isinstance(error, InvalidInput) else {}
+    fields = {"field": brief(error.field), "limit": brief(error.limit)} if isinstance(error, InvalidInput) else {}
     # Whole seconds, rounded up: who comes back earlier is refused again.
     headers = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, Overloaded) else {}
-    return _response(STATUS[error.code], error.code.value, str(error), fields, headers)
+    return _response(STATUS[error.code], error.code.value, brief(str(error)), fields, headers)
 
 
 async def _ours(_request: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.core.errors import NotReady, Overloaded, ServiceError, Unsupported
+from service.core.errors import NotReady, Overloaded, ServiceError, Unsupported, brief
 from service.oip.inference import OpenInference
 from service.web.bodies import body_of
 from service.web.errors import STATUS
@@ -154,7 +154,7 @@ def _told(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             headers: dict[str, Any] = (
                 {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, Overloaded) else {}
             )
-            return JSONResponse({"error": str(error)}, STATUS[error.code], headers=headers)
+            return JSONResponse({"error": brief(str(error))}, STATUS[error.code], headers=headers)
         except HTTPException as error:
             return JSONResponse({"error": error.detail}, error.status_code)
 

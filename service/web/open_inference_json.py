@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +34,11 @@ class Binary:
 
 
 def json_object(text: bytes) -> dict[str, Any]:
-    """A JSON object; raises `InvalidInput` for anything else."""
+    """A JSON object in UTF-8; raises `InvalidInput` for anything else, half of a surrogate pair among it."""
     try:
-        value = json.loads(text)
+        value = json.loads(text.decode())
+        if b"\\u" in text:  # an escape can say what is no Unicode, and nothing behind here could encode it
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidInput("body", "must be JSON", error) from None
     if not isinstance(value, dict):
@@ -80,7 +81,8 @@ def write_response(response: InferResponse, binary: Binary) -> Response:
 
 
 def _length(text: str, limit: int) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= limit):
+    # Python refuses to read thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(limit)) and int(text) <= limit):
         raise InvalidInput(LENGTH, f"a number of bytes of the body, at most {limit}", repr(text))
     return int(text)
 
@@ -195,5 +197,5 @@ def _strings(values: Sequence[Any], place: str, *, encoded: bool) -> list[Any]:
         raise InvalidInput(f"{place}.data", "text for BYTES", "something else")
     try:
         return [base64.b64decode(each, validate=True) if encoded else each.encode() for each in values]
-    except binascii.Error as error:
+    except ValueError as error:  # of letters beyond ASCII it is not the one of binascii
         raise InvalidInput(f"{place}.data", "base64, as content_type says", error) from None

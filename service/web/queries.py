@@ -20,7 +20,9 @@ from service.core.perturbation import Fill, Occlusion, Rise
 
 Asked = TypeVar("Asked", bound="Query")
 _ID = r"^[0-9a-f]{64}$"
-_NUMBERS = r"^\d+(,\d+)*$"
+#: More digits than that count nothing that is asked for, and Python refuses to read thousands.
+_NUMBER = r"[0-9]{1,9}"
+_NUMBERS = rf"{_NUMBER}(,{_NUMBER})*"
 
 
 class Query(BaseModel):
@@ -95,12 +97,14 @@ class MapsQuery(PictureQuery):
     """Which part of a layer's feature maps, and how it is shown."""
 
     channels: str = Field(
-        "", pattern=rf"^({_NUMBERS[1:-1]}|\d+-\d*)?$", description="0,3,7 or 16-31 or 16-; all if empty"
+        "", pattern=rf"^({_NUMBERS}|{_NUMBER}-({_NUMBER})?)?$", description="0,3,7 or 16-31 or 16-; all if empty"
     )
     top_k: int = Field(0, ge=0, description="only so many channels, by `key`; 0 for all")
     key: Literal["mean", "max", "l2", "std", "contribution"] = Field("mean", description="what `top_k` ranks by")
     class_index: int = Field(0, ge=0, description="the class that `contribution` is meant for")
-    region: str = Field("", pattern=r"^(\d+,\d+,\d+,\d+)?$", description="y0,x0,y1,x1; the ends not included")
+    region: str = Field(
+        "", pattern=rf"^({_NUMBER}(,{_NUMBER}){{3}})?$", description="y0,x0,y1,x1; the ends not included"
+    )
     region_of: Literal["feature", "input"] = Field("feature", description="whether `region` counts units or pixels")
     kernels: Literal["", *(kernels.value for kernels in Kernels)] = Field(  # type: ignore[valid-type]
         "", description="which arithmetic is looked at; empty: reference, and unfused for .json"

@@ -93,6 +93,7 @@ def open_inference_http() -> list[bytes]:
         b"\n" + json.dumps(alone).encode(),
         str(len(head)).encode() + b"\n" + head + _PIXELS,
         b"\n" + json.dumps(text).encode(),
+        b"\n" + json.dumps(text, ensure_ascii=False).replace("G", "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}").encode(),
     ]
 
 

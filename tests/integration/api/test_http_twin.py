@@ -177,6 +177,12 @@ UNKNOWN = "0" * 64
         (f"guide/features/*.png?image={UNKNOWN}", 400, "INVALID", "layer: the id of one layer"),
         (f"guide/features/conv.png?image={UNKNOWN}&colormap=jet", 400, "INVALID", "encoding.colormap: one of"),
         (f"guide/features/conv.png?image={UNKNOWN}&colour=jet", 400, "INVALID", "colour: Extra inputs are not"),
+        (
+            f"guide/features/conv.png?image={UNKNOWN}&channels={'9' * 5000}",
+            400,
+            "INVALID",
+            "channels: String should match",
+        ),
         (f"guide/features/conv.png?image={UNKNOWN}&top_k=-1", 400, "INVALID", "top_k: Input should be greater"),
         (f"residual/features/stem.0.png?image={UNKNOWN}&kernels=as served", 412, "REFUSED", "folded into act"),
         ("guide/nothing", 404, "NOT_FOUND", "Not Found"),

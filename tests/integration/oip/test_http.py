@@ -94,6 +94,7 @@ def test_mistakes_are_told(http: httpx.Client, asked: Any, message: str) -> None
     [
         ("x", b"", "inference-header-content-length: a number of bytes of the body"),
         ("99999", b"", "inference-header-content-length: a number of bytes of the body"),
+        ("9" * 5000, b"", "inference-header-content-length: a number of bytes of the body"),
         (None, bytes(783), "inputs[0].binary_data_size: 0 to 783, the bytes behind the JSON, got 784"),
         (None, bytes(785), "body: 784 bytes behind the JSON, as the inputs say, got 785"),
     ],

@@ -9,8 +9,9 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from google.protobuf import message_factory
 
-from service.rpc.open_inference import pb
+from service.rpc.open_inference import SERVICE, pb
 
 ZERO = bytes(28 * 28)
 Change = Callable[[Any], None]
@@ -259,3 +260,49 @@ async def test_a_failure_within_a_stream_has_its_id(channel: grpc.aio.Channel) -
 
     assert [answer.infer_response.id for answer in answers] == ["ours"]
     assert answers[0].error_message.startswith("inputs.image: input byte size mismatch")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [method.name for method in SERVICE.methods if method.name.endswith(("Settings", "Setting"))]
+    + [method.name for method in SERVICE.methods if "SharedMemory" in method.name],
+)
+async def test_what_is_not_offered_says_so(channel: grpc.aio.Channel, method: str) -> None:
+    """By its name, so that a client that uses it somewhere deep down is understood."""
+    described = SERVICE.methods_by_name[method]
+    ask: Any = channel.unary_unary(
+        f"/inference.GRPCInferenceService/{method}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=message_factory.GetMessageClass(described.output_type).FromString,
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await ask(message_factory.GetMessageClass(described.input_type)(), timeout=60)
+
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert str(refused.value.details()).startswith(f"{method}: ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            pb.RepositoryModelLoadRequest(
+                model_name="guide", parameters={"config": pb.ModelRepositoryParameter(string_param="{}")}
+            ),
+            "parameters: models are published as files",
+        ),
+        (pb.RepositoryModelLoadRequest(model_name="guide", repository_name="other"), "repository_name: there is one"),
+    ],
+)
+async def test_models_come_as_files_only(channel: grpc.aio.Channel, asked: Any, message: str) -> None:
+    """Neither configurations nor files are taken over the wire, and there is one repository."""
+    load = channel.unary_unary(
+        "/inference.GRPCInferenceService/RepositoryModelLoad",
+        request_serializer=pb.RepositoryModelLoadRequest.SerializeToString,
+        response_deserializer=pb.RepositoryModelLoadResponse.FromString,
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await load(asked, timeout=60)
+
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert str(refused.value.details()).startswith(message)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.core.access import Caller, Scope
-from service.core.errors import Forbidden, NotReady, TooLate, Unsupported
+from service.core.errors import Forbidden, InvalidInput, NotReady, TooLate, Unsupported
 from service.core.messages import NEVER, Answer, Options, Priority
 from service.oip.inference import About, OpenInference
 from service.oip.layers import NoLayers
@@ -83,6 +83,16 @@ async def test_what_is_too_late_is_not_queued(inference: OpenInference, queue: Q
     """The caller's deadline counts as well as the parameter."""
     with pytest.raises(TooLate):
         await inference.infer(InferRequest("digits", "", "", (PIXELS,)), 99.0, "ModelInfer")
+
+    assert queue.asked == []
+
+
+@pytest.mark.parametrize("field", ["id", "route_key"])
+async def test_names_of_requests_are_short(inference: OpenInference, queue: Queue, field: str) -> None:
+    """They are written to logs, to Redis and back to the caller."""
+    request = InferRequest("digits", "", **{"id": "", "route_key": "", field: "x" * 129}, inputs=(PIXELS,))  # type: ignore[arg-type]  # one of both
+    with pytest.raises(InvalidInput, match=f"{field}: at most 128 characters, got 129 characters"):
+        await inference.infer(request, NEVER, "ModelInfer")
 
     assert queue.asked == []
 

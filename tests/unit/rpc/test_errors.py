@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from urllib.parse import quote
+
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
@@ -96,12 +99,15 @@ def test_overload_says_when_to_come_back() -> None:
     assert (back.reason, back.retry_after_s) == (Reason.BYTES, 0.25)
 
 
-def test_a_long_message_fits_the_trailers() -> None:
-    """What a caller sent comes back shortened: trailing metadata holds 8 KiB."""
-    status = to_status(InvalidInput("model", "a short name", "x" * 100_000))
+@pytest.mark.parametrize("letter", ["x", "ü", "鳥"])
+def test_a_long_message_fits_the_trailers(letter: str) -> None:
+    """What a caller sent comes back shortened, in any script: trailers hold 8 KiB, and escape it."""
+    status = to_status(InvalidInput("inputs." + letter * 100_000, "a short name", letter * 100_000))
+    escaped, packed = quote(status.message), b64encode(status.SerializeToString())
 
-    assert status.ByteSize() < 4096
-    assert len(status.message) == 500
+    assert len(escaped) + len(packed) < 7_000
+    assert status.message.startswith("inputs." + letter * 100)
+    assert status.message.endswith(letter + "…")
 
 
 def test_a_bug_is_not_one_of_our_errors() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import pytest
 
 from service.client import CHANNEL_OPTIONS
+from service.rpc.open_inference import pb as oip
 from service.rpc.pb.vitrine.v1 import classifier_pb2 as pb
 from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 from tests.guide import convolved, png
@@ -125,5 +127,32 @@ async def test_a_stream_ends_with_answers(deployment: Deployment, channel: grpc.
     results = [await stream.read() for _ in range(4)]
 
     assert {result.id for result in results if result.HasField("response")} == set("0123")
+    assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+    assert await stopping == 0
+
+
+async def test_a_stream_of_the_standard_ends_with_answers(deployment: Deployment, channel: grpc.aio.Channel) -> None:
+    """In its order, and told as gRPC tells it: what comes next belongs to another server."""
+    worker, only = deployment.worker(), front_end(deployment, 0)
+    await asyncio.to_thread(deployment.ready, worker, only)
+    worker.hold.touch()
+    stream = channel.stream_stream(
+        "/inference.GRPCInferenceService/ModelStreamInfer",
+        request_serializer=oip.ModelInferRequest.SerializeToString,
+        response_deserializer=oip.ModelStreamInferResponse.FromString,
+    )(timeout=60)
+    for number in range(4):
+        asked = oip.ModelInferRequest(model_name="guide", id=str(number), raw_input_contents=[bytes(range(9))])
+        asked.inputs.add(name="image", datatype="UINT8", shape=[1, 3, 3, 1])
+        await stream.write(asked)
+    await asyncio.to_thread(deployment.busy, 4)
+    stopping = asyncio.create_task(asyncio.to_thread(only.stop))
+    while channel.get_state() is grpc.ChannelConnectivity.READY:  # until GOAWAY
+        await asyncio.sleep(0.01)
+    worker.hold.unlink()
+    results: list[Any] = [await stream.read() for _ in range(4)]
+
+    assert [result.infer_response.id for result in results] == ["0", "1", "2", "3"]
+    assert {result.error_message for result in results} == {""}
     assert await stream.code() is grpc.StatusCode.UNAVAILABLE
     assert await stopping == 0

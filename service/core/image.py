@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
@@ -44,8 +42,10 @@ _DAMAGE = (
 def inspect(data: bytes, limits: Limits) -> Header:
     """Read format and size and hold them against `limits`, without decoding a pixel; raises `BadImage`."""
     format_ = sniff(data, limits)
-    with _damage_is_bad_image(format_):
+    try:
         width, height = jpeg.read_size(data) if format_ == "JPEG" else raster.read_size(data, format_)
+    except _DAMAGE as error:
+        raise _damaged(format_, error) from error
     check_size(width, height, limits)
     return Header(format_, width, height)
 
@@ -74,18 +74,14 @@ def load(data: Payload, spec: Spec, limits: Limits, *, pixels: bool) -> Pixels:
 
 def _decode(data: bytes, limits: Limits, *, gray: bool) -> Pixels:
     format_ = sniff(data, limits)
-    with _damage_is_bad_image(format_):
-        if format_ == "JPEG":
-            return jpeg.decode(data, limits, gray=gray)
-        return raster.decode(data, format_, limits)
-
-
-@contextmanager
-def _damage_is_bad_image(format_: Format) -> Iterator[None]:
     try:
-        yield
+        return jpeg.decode(data, limits, gray=gray) if format_ == "JPEG" else raster.decode(data, format_, limits)
     except _DAMAGE as error:
-        raise BadImage("image", f"must be a complete, undamaged {format_} file", error) from error
+        raise _damaged(format_, error) from error
+
+
+def _damaged(format_: Format, error: Exception) -> BadImage:
+    return BadImage("image", f"must be a complete, undamaged {format_} file", error)
 
 
 def prepare(pixels: Pixels, spec: Spec) -> Pixels:

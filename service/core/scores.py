@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +44,11 @@ def top_k(rows: NDArray[np.float32], spec: Spec, options: Sequence[Options]) -> 
     best = zip(order.tolist(), np.take_along_axis(rows, order, axis=1).tolist(), options, strict=True)
     return [
         tuple(
-            Prediction(spec.labels[index], index, score)
-            for index, score in islice(zip(indices, values, strict=True), wanted.top_k)
-            if score >= wanted.min_score
+            [
+                Prediction(spec.labels[index], index, score)
+                for index, score in zip(indices[: wanted.top_k], values, strict=False)
+                if score >= wanted.min_score
+            ]
         )
         for indices, values, wanted in best
     ]

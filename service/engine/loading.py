@@ -7,12 +7,13 @@ import os
 import onnxruntime as ort
 
 from service.core.tuning import Tuning
+from service.engine.choice import complete
 from service.engine.memory import return_freed_memory
 from service.engine.policy import EnginePolicy
 from service.engine.providers import choose
 from service.engine.session import OnnxEngine, open_sessions
 from service.engine.store import StoredModel
-from service.engine.tuning import complete, tune
+from service.engine.tuning import tune
 from service.engine.tuning_cache import cache_for, cache_key, this_host
 
 _INCOMPLETE = "the tuning budget was too short to measure everything; it is not kept and repeated at the next load"

@@ -74,22 +74,29 @@ class Latencies:
 
 
 def w1(effort: Effort, folder: Path) -> dict[str, Any]:
-    """One JPEG of 500x375 for each unary call, EfficientNet-Lite0, beside the ceilings of bare threads."""
+    """One JPEG of 500x375 for each unary call, EfficientNet-Lite0, beside bare threads and an empty server."""
     picture = pictures.photograph(folder)
     own, plain = (
         open_engine(PHOTOS, "efficientnet-lite0", EnginePolicy()),
         open_engine(PHOTOS, "efficientnet-lite0", PLAIN),
     )
     latencies = Latencies()
-    with serve(PHOTOS) as served:
+    with (
+        serve(PHOTOS) as served,
+        serve(PHOTOS, precision="exact") as exact,
+        bare(PHOTOS, "efficientnet-lite0") as (echo, _),
+    ):
         load_ = Load(served.grpc, "efficientnet-lite0", str(picture), 1, effort.seconds)
         measures: dict[str, Measure] = {
             "ceiling": lambda: ceiling(own, picture.read_bytes(), effort.seconds),
             "plain fp32 ceiling": lambda: ceiling(plain, picture.read_bytes(), effort.seconds),
+            "empty handler, 32 open": lambda: drive(replace(load_, server=echo, concurrency=32)).per_second,
         }
         for concurrency in (1, 8, 32):
             name = f"unary, {concurrency} open"
             measures[name] = latencies.rate(name, replace(load_, concurrency=concurrency))
+        name = "unary, fp32 only, 32 open"
+        measures[name] = latencies.rate(name, replace(load_, server=exact.grpc, concurrency=32))
         rates = interleaved(measures, effort.rounds)
     return report.workload("W1", own.tuning, rates, latencies.runs.keys(), latencies.median)
 

@@ -7,11 +7,11 @@ import pytest
 
 from service.core.errors import InvalidInput, Refused
 from service.core.tuning import Measurement, Setting, Tuning
+from service.engine.choice import batches, complete, contenders, frugal, layouts, pick, rank
 from service.engine.policy import EnginePolicy
 from service.engine.providers import Candidates, choose, configuration
 from service.engine.race import Agreement, agreement, objection
 from service.engine.runtime import Runtime, installed_runtime
-from service.engine.tuning import batches, complete, contenders, frugal, layouts, pick, rank
 
 CPU_BUILD = ("CPUExecutionProvider",)
 GPU_BUILD = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")

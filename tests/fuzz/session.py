@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -38,17 +39,18 @@ def run(target: str, folder: Path, *, seconds: int = 0, runs: int = -1, seed: in
     findings.mkdir(exist_ok=True)
     before = set(findings.iterdir())
     started = time.monotonic()
-    command = [sys.executable, "-m", "tests.fuzz.one", target, f"-max_total_time={seconds}", f"-runs={runs}"]
+    # With a seed, nothing may depend on addresses, on the order of sets, or on the clock (-reload).
+    fixed, environment = (_unmoved(), {**os.environ, "PYTHONHASHSEED": "0"}) if seed else ([], None)
+    command = [*fixed, sys.executable, "-m", "tests.fuzz.one", target, f"-max_total_time={seconds}", f"-runs={runs}"]
     limits = [
         f"-seed={seed}",
         f"-timeout={TIMEOUT_S}",
         f"-rss_limit_mb={MEMORY_MB}",
         f"-max_len={LENGTH}",
-        *_fixed(seed),
+        f"-reload={int(not seed)}",
     ]
     # A unit that was slow once was so on a busy machine; what takes longer than the timeout is a finding.
     reports = [f"-artifact_prefix={findings}/", "-print_final_stats=1", f"-report_slow_units={TIMEOUT_S}"]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"} if seed else None
     done = subprocess.run([*command, *limits, *reports, str(corpus)], capture_output=True, check=False, env=environment)
     output = done.stderr.decode(errors="replace")
     return Session(
@@ -61,9 +63,14 @@ def run(target: str, folder: Path, *, seconds: int = 0, runs: int = -1, seed: in
     )
 
 
-def _fixed(seed: int) -> list[str]:
-    """Nothing that depends on the clock, or on where code lies in memory: what was compared is kept by address."""
-    return ["-reload=0", "-use_cmp=0"] if seed else []
+def _unmoved() -> list[str]:
+    """Runs a program at the same addresses every time, by which libFuzzer keeps what was compared.
+
+    Empty where that is not allowed, as in some containers: then what is tried depends on luck.
+    """
+    command = ["setarch", "--addr-no-randomize"]
+    allowed = shutil.which(command[0]) and subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if allowed and allowed.returncode == 0 else []
 
 
 def _number(pattern: str, output: str) -> int:

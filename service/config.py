@@ -53,7 +53,8 @@ class Config(BaseSettings):
     insecure: bool = Field(False, description="listen on a public address without TLS or without asking who calls")  # noqa: FBT003
 
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("auto",), description="execution providers in order of preference (cuda,openvino,cpu), or auto"
+        ("auto",),
+        description="execution providers in order of preference, with commas between (cuda,openvino,cpu), or auto",
     )
     precision: Literal["auto", "exact", "bf16", "fp16"] = Field(
         "auto", description="exact: fp32 only; auto: the fastest whose answers agree on the stored samples"

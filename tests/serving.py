@@ -65,7 +65,7 @@ def starter(folder: Path) -> Iterator[Callable[..., Serving]]:
         log: list[str] = []
         threading.Thread(target=_collect, args=(process, log), daemon=True).start()
         verify = "TLS_CERT" not in settings
-        while httpx.get(f"{http}/readyz", verify=verify).status_code != httpx.codes.OK:
+        while httpx.get(f"{http}/readyz", verify=verify, timeout=60).status_code != httpx.codes.OK:
             assert process.poll() is None
             time.sleep(0.02)
         return Serving(process, grpc, http, models, log)

@@ -22,7 +22,7 @@ except ImportError:  # it does not exist for Windows
 else:
     new_loop = uvloop.new_event_loop
 
-Flag = str | list[str] | None
+Flag = bool | str | list[str] | None
 
 
 def command(run: Callable[..., None], kind: type[Config], without: Collection[str] = ()) -> typer.Typer:
@@ -51,24 +51,28 @@ def command(run: Callable[..., None], kind: type[Config], without: Collection[st
 def given(flags: Mapping[str, Flag]) -> dict[str, str]:
     """The flags that were given, as the text that `Config` checks wherever it comes from."""
     return {
-        name: value if isinstance(value, str) else ",".join(value)
+        name: ",".join(value) if isinstance(value, list) else str(value)
         for name, value in flags.items()
         if value not in (None, [])
     }
 
 
 def _kind(field: FieldInfo) -> Any:
-    """None unless given; options of several values may be repeated."""
+    """None unless given; what is on or off takes no value, and options of several values may be repeated."""
+    if field.annotation is bool:
+        return bool | None
     return list[str] | None if isinstance(field.default, tuple) else str | None
 
 
 def _flag(name: str, field: FieldInfo) -> Any:
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    option = name.replace("_", "-")
     known = f"VITRINE_{name.upper()}" + (f", default {default}" if default not in {None, ""} else "")
-    return typer.Option(
-        "--" + name.replace("_", "-"), help=f"{field.description} ({known})", metavar="|".join(choices) or "VALUE"
-    )
+    described = f"{field.description} ({known})"
+    if field.annotation is bool:
+        return typer.Option(f"--{option}/--no-{option}", help=described)
+    return typer.Option(f"--{option}", help=described, metavar="|".join(choices) or "VALUE")
 
 
 def _keyword(name: str, annotation: object) -> inspect.Parameter:

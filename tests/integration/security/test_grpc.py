@@ -22,7 +22,7 @@ ONCE = Retry(budget_s=0)
 
 def client(server: str, **credentials: object) -> AsyncClient:
     known = Credentials(**credentials)  # type: ignore[arg-type]
-    return AsyncClient(server, timeout_s=10, retry=ONCE, credentials=known)
+    return AsyncClient(server, timeout_s=60, retry=ONCE, credentials=known)
 
 
 async def test_a_key_opens_what_its_scopes_allow(open_server: Open, ring: Ring) -> None:
@@ -63,16 +63,17 @@ async def test_the_inside_knows_who_calls(open_server: Open, ring: Ring, inside:
 
 
 async def test_too_many_calls_are_told_when_to_come_back(open_server: Open, ring: Ring) -> None:
-    """Two pass at once, the third waits for half a second; the SDK does so by itself."""
+    """Two pass at once, others wait for half a second; the SDK does so by itself."""
     server = await open_server()
     async with client(server, api_key=ring.keys["slow"]) as slow:
-        for _ in range(2):
-            await slow.classify(PICTURE, model="digits")
-        with pytest.raises(Overloaded, match="slow: at most 2 requests per second") as caught:
-            await slow.classify(PICTURE, model="digits")
-        assert caught.value.reason is Reason.CALLER_RATE
-        assert 0.05 <= caught.value.retry_after_s <= 0.5
-    patient = AsyncClient(server, timeout_s=10, credentials=Credentials(ring.keys["slow"]))
+        asked = [slow.classify(PICTURE, model="digits") for _ in range(20)]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [each for each in told if isinstance(each, Overloaded)]
+    assert 2 <= len(told) - len(refused) < len(told)
+    assert {each.reason for each in refused} == {Reason.CALLER_RATE}
+    assert all(str(each).startswith("slow: at most 2 requests per second") for each in refused)
+    assert all(0 < each.retry_after_s <= 0.5 for each in refused)
+    patient = AsyncClient(server, timeout_s=60, credentials=Credentials(ring.keys["slow"]))
     async with patient:
         await patient.classify(PICTURE, model="digits")
 

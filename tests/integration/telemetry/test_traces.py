@@ -26,6 +26,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
 NINE = png(bytes(range(9)))
+#: Pictures of one call, so many that some share a batch however slowly they come.
+TOGETHER = 16
 STAGES = ["queue", "decode", "compute", "reply"]
 
 
@@ -94,24 +96,24 @@ def test_a_trace_passes_redis(deployment: Deployment, collected: Collector) -> N
 
 
 def whole(spans: Sequence[Recorded]) -> bool:
-    """Whether all of four requests has arrived: they are sent in the order in which they ended."""
+    """Whether all of the requests has arrived: they are sent in the order in which they ended."""
     names = [span.name for span in spans]
     batches = {span.id for span in spans if span.name == "batch"}
     linked = {link for span in spans if span.name == "compute" for link in span.links}
-    return names.count("compute") == names.count("classify") == 4 and linked <= batches
+    return names.count("compute") == names.count("classify") == TOGETHER and linked <= batches
 
 
 def test_a_batch_is_linked_to_all_its_members(serve: Callable[..., Serving], collected: Collector) -> None:
-    """Four pictures of one call share batches; each compute knows its batch, each batch its requests."""
+    """Pictures of one call share batches; each compute knows its batch, each batch its requests."""
     server = serve("guide", **to(collected), LANES="1")
-    ask(server.grpc, TRACEPARENT, NINE, NINE, NINE, NINE)
+    ask(server.grpc, TRACEPARENT, *[NINE] * TOGETHER)
     spans = collected.trace(TRACE, whole)
 
     links = [link for batch in spans["batch"] for link in batch.links]
     assert sorted(links) == sorted(request.id for request in spans["classify"])
     batches = {batch.id for batch in spans["batch"]}
     assert {link for compute in spans["compute"] for link in compute.links} == batches
-    assert len(batches) < 4
+    assert len(batches) < TOGETHER
 
 
 def test_http_brings_a_trace_too(serve: Callable[..., Serving], collected: Collector) -> None:

@@ -47,6 +47,24 @@ def test_only_given_flags_override(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (served[0].lanes, served[0].batch, served[0].grpc) == (3, 16, "127.0.0.1:0")
 
 
+def test_switches_take_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes behind one is another option; lists are written with commas, or as the option repeated."""
+    served: list[Config] = []
+
+    def record(config: Config) -> object:
+        served.append(config)
+        raise InvalidInput("test", "ends here", None)
+
+    monkeypatch.setattr(serve, "build_server", record)
+    for providers in (["--providers", "openvino,cpu"], ["--providers", "openvino", "--providers", "cpu"]):
+        with pytest.raises(InvalidInput, match="ends here"):
+            serve.app(["--insecure", *providers, "--no-introspection"], standalone_mode=False)
+
+    assert {(each.insecure, each.providers, each.introspection) for each in served} == {
+        (True, ("openvino", "cpu"), False)
+    }
+
+
 def test_a_wrong_setting_is_one_line(run_vitrine: Vitrine) -> None:
     """It names the field and the value, and ends with exit code 2."""
     done = run_vitrine("serve", "--lanes", "many")

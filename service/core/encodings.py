@@ -94,6 +94,7 @@ class Encoded:
 _PLAIN = frozenset({Kind.FLOAT32, Kind.FLOAT16, Kind.UINT8, Kind.STORED})
 _NPY_HEADER_BYTES = 128
 _GAP = 1  # pixels between tiles
+_SLAB = 1 << 15  # values: 256 KB in float64
 _LEVELS = 254  # of a picture: two more stand for "no tile" and "not finite"
 _NO_TILE, _NOT_FINITE = 254, 255
 _WHITE, _MAGENTA = (255, 255, 255), (255, 0, 255)
@@ -159,22 +160,25 @@ def _npy(values: Array) -> bytes:
 
 
 def _uint8(maps: Array, encoding: Encoding) -> Encoded:
-    low, high = _limits(maps, encoding, diverging=False)
-    levels, finite = _quantise(maps, low, high, 255)
-    levels[~finite] = 0
+    finite = np.isfinite(maps)
+    low, high = _limits(maps, finite, encoding, diverging=False)
+    levels = _quantise(maps, low, high, 255)
+    strange = [] if finite.all() else np.flatnonzero(~finite).tolist()
+    levels.flat[strange] = 0
     return Encoded(
         data=levels.tobytes(),
         shape=_shape(maps),
         scale=_numbers((high - low) / 255),
         offset=_numbers(low),
-        not_finite=tuple(np.flatnonzero(~finite).tolist()),
+        not_finite=tuple(strange),
     )
 
 
 def _png(maps: Array, encoding: Encoding) -> Encoded:
     name = encoding.colormap or ("puor" if (maps < 0).any() else "viridis")
-    low, high = _limits(maps, encoding, diverging=name in colormaps.DIVERGING)
-    levels, finite = _quantise(maps, low, high, _LEVELS - 1)
+    finite = np.isfinite(maps)
+    low, high = _limits(maps, finite, encoding, diverging=name in colormaps.DIVERGING)
+    levels = _quantise(maps, low, high, _LEVELS - 1)
     levels[~finite] = _NOT_FINITE
     return Encoded(
         data=_picture(_tiles(levels, encoding), name),
@@ -185,33 +189,56 @@ def _png(maps: Array, encoding: Encoding) -> Encoded:
     )
 
 
-def _limits(maps: Array, encoding: Encoding, *, diverging: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest value shown, per channel or one for all."""
-    finite = np.where(np.isfinite(maps), maps, np.nan).astype(np.float64)
-    groups = finite.reshape(len(maps), -1) if encoding.range is Range.PER_CHANNEL else finite.reshape(1, -1)
-    empty = np.isnan(groups).all(axis=1, keepdims=True)
-    groups = np.where(empty, 0.0, groups)  # nothing to show
+def _limits(
+    maps: Array, finite: NDArray[np.bool_], encoding: Encoding, *, diverging: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest value shown, per channel or one for all; 0 where no value is finite."""
+    groups = (len(maps), -1) if encoding.range is Range.PER_CHANNEL else (1, -1)
+    values, shown = maps.reshape(groups), finite.reshape(groups)
     match encoding.range:
         case Range.FIXED:
             low, high = np.array([encoding.low]), np.array([encoding.high])
         case Range.PERCENTILE:
-            low, high = np.nanpercentile(groups, [encoding.percentile, 100 - encoding.percentile], axis=1)
+            among = values[shown].astype(np.float64)
+            percents = [encoding.percentile, 100 - encoding.percentile]
+            low, high = np.percentile(among, percents).reshape(2, 1) if among.size else np.zeros((2, 1))
         case _:
-            low, high = np.nanmin(groups, axis=1), np.nanmax(groups, axis=1)
+            low, high = _extremes(values, shown)
     if encoding.range is Range.SYMMETRIC or (diverging and encoding.range is not Range.FIXED):
         high = np.maximum(np.abs(low), np.abs(high))
         low = -high
     return low, high
 
 
-def _quantise(
-    maps: Array, low: NDArray[np.float64], high: NDArray[np.float64], top: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Levels 0 to `top`, nearest to each value, and which values are finite."""
-    finite = np.isfinite(maps)
-    spread = (high - low)[:, np.newaxis, np.newaxis]
-    steps = (np.where(finite, maps, 0.0) - low[:, np.newaxis, np.newaxis]) * (top / np.where(spread == 0, 1.0, spread))
-    return np.clip(np.rint(steps), 0, top).astype(np.uint8), finite
+def _extremes(values: Array, finite: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of the finite ones in each row; 0 where there is none."""
+    if finite.all():
+        return values.min(axis=1).astype(np.float64), values.max(axis=1).astype(np.float64)
+    low = values.min(axis=1, where=finite, initial=np.inf).astype(np.float64)
+    high = values.max(axis=1, where=finite, initial=-np.inf).astype(np.float64)
+    empty = ~finite.any(axis=1)
+    low[empty] = high[empty] = 0.0
+    return low, high
+
+
+def _quantise(maps: Array, low: NDArray[np.float64], high: NDArray[np.float64], top: int) -> NDArray[np.uint8]:
+    """Levels 0 to `top`, nearest to each finite value; any for the others."""
+    spread = high - low
+    factor = top / np.where(spread == 0, 1.0, spread)
+    levels = np.empty(maps.shape, np.uint8)
+    step = max(1, _SLAB // max(1, maps[0].size))
+    with np.errstate(invalid="ignore"):
+        for start in range(0, len(maps), step):  # as many channels as stay in the cache
+            slab = slice(start, start + step)
+            of = slab if len(low) > 1 else slice(None)
+            steps = maps[slab].astype(np.float64)
+            steps -= low[of, np.newaxis, np.newaxis]
+            steps *= factor[of, np.newaxis, np.newaxis]
+            np.rint(steps, out=steps)
+            np.maximum(steps, 0, out=steps)
+            np.minimum(steps, top, out=steps)
+            levels[slab] = steps
+    return levels
 
 
 def _tiles(levels: NDArray[np.uint8], encoding: Encoding) -> NDArray[np.uint8]:

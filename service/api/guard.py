@@ -14,7 +14,7 @@ import grpc
 import structlog
 from google.rpc.status_pb2 import Status
 
-from service.core.errors import ServiceError
+from service.core.errors import Cancelled, ServiceError
 from service.rpc.errors import DETAILS_KEY, internal, status_code, to_status
 
 Servicer = TypeVar("Servicer")
@@ -34,9 +34,14 @@ async def outcome(call: Awaitable[Answered]) -> Answered | Status:
 
 
 def describe(error: Exception) -> Status:
-    """Our own errors speak for themselves; a bug is logged under an id, which is all that the caller is told."""
+    """Our own errors speak for themselves; a bug is logged under an id, which is all that the caller is told.
+
+    gRPC raises `InternalError` where a message could not be handed over, because the caller left while it was written.
+    """
     if isinstance(error, ServiceError):
         return to_status(error)
+    if isinstance(error, grpc.aio.InternalError):
+        return to_status(Cancelled("the caller left while it was answered"))
     error_id = uuid.uuid4().hex[:12]
     _log.error("internal error", error_id=error_id, exc_info=error)
     return internal(error_id)

@@ -36,11 +36,26 @@ class Glass:
 
 
 def glass(
-    config: Config, inside: Introspecting, health: Diagnosing, *, emit: Emit, rest: Callable[[], object]
+    config: Config,
+    inside: Introspecting,
+    health: Diagnosing,
+    *,
+    emit: Emit,
+    rest: Callable[[], object],
+    busy: Callable[[], bool],
 ) -> Glass:
-    """The ways into `inside`, and to examine it; `rest` blocks, and gives back what only looking in needs."""
-    allowance = Allowance(config.introspection_per_minute)
-    desk = Desk(config.introspection_threads, config.introspection_waiting, allowance=allowance, emit=emit, rest=rest)
+    """The ways into `inside`, and to examine it.
+
+    `rest` blocks, and gives back what only looking in needs; `busy` tells whether lanes of this process are at work.
+    """
+    desk = Desk(
+        config.introspection_threads,
+        config.introspection_waiting,
+        allowance=Allowance(config.introspection_per_minute),
+        emit=emit,
+        busy=busy,
+        rest=rest,
+    )
     twin = IntrospectionTwin(inside, desk, config.max_image_bytes)
     return Glass(IntrospectionServicer(inside, desk, health=health), twin, TappedLayers(inside, desk), inside.keep)
 

@@ -66,7 +66,7 @@ def build(config: Config) -> Lifecycle:
             catalog,
             routes,
             jobs.inside,
-            glass(config, looking, diagnostics(looking, store), emit=emit, rest=shrink_arena)
+            glass(config, looking, diagnostics(looking, store), emit=emit, rest=shrink_arena, busy=queue.busy)
             if config.introspection
             else None,
             behind=[*drift.behind(), *jobs.behind, catalog, *([predictions] if predictions else [])],

@@ -23,4 +23,4 @@ def remote_glass(config: Config, catalog: ModelCatalog, emit: Emit) -> Glass:
     store = ModelStore(config.models)
     mounted = Mounted(catalog.get, opener(config.model_copy(update=_PLAIN), store), partial(file_of, store))
     looking = introspector(config, mounted.subject)
-    return glass(config, looking, diagnostics(looking, store), emit=emit, rest=shrink_arena)
+    return glass(config, looking, diagnostics(looking, store), emit=emit, rest=shrink_arena, busy=lambda: False)

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -22,6 +22,10 @@ Event = TypeVar("Event")
 
 #: Added to the threads' niceness: a busy core gives them about a tenth of what a lane gets.
 NICENESS = 10
+#: Seconds of rest for each second of work while lanes are at work: even threads of low priority cost them their caches,
+#: bandwidth and the interpreter's lock.
+REST = 19
+_PIECE_S = 0.005  #: of work, before it is worth a rest
 _RETRY_AFTER_S = 1.0
 _NAMED = 8
 
@@ -30,8 +34,9 @@ class Desk:
     """Runs what blocks, `threads` calls at a time; up to `max_waiting` more wait, others are told to come again.
 
     A caller that is named may ask no more often than the `allowance` says. On Linux the threads have a lower priority
-    than the lanes. Each question is told to `emit` when it ends. When nobody has asked for `rest_after_s`, `rest` runs
-    on one of the threads. To be used on one event loop.
+    than the lanes, and a stream rests by `sleep` between its events while `busy` says that lanes are at work. Each
+    question is told to `emit` when it ends. When nobody has asked for `rest_after_s`, `rest` runs on one of the
+    threads. To be used on one event loop.
     """
 
     def __init__(
@@ -42,10 +47,14 @@ class Desk:
         allowance: Allowance | None = None,
         now: Callable[[], float] = time.monotonic,
         emit: Emit | None = None,
+        busy: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rest: Callable[[], object] | None = None,
         rest_after_s: float = 10.0,
     ) -> None:
         self._emit = emit
+        self._busy = busy
+        self._sleep = sleep
         self._rest = rest
         self._rest_after_s = rest_after_s
         self._resting: asyncio.TimerHandle | None = None
@@ -66,10 +75,15 @@ class Desk:
 
         The place is taken for the whole stream. Raises `Overloaded` like `run`.
         """
-        nothing = object()
+        unrested_s = 0.0
         async with self._place(who):
-            while (event := await self._step(lambda: next(events, nothing))) is not nothing:
-                yield event  # type: ignore[misc]  # `nothing` was sorted out
+            while step := await self._step(lambda: _next(events)):
+                event, worked_s = step
+                yield event
+                unrested_s += worked_s
+                if unrested_s >= _PIECE_S:
+                    await self._give_way(unrested_s)
+                    unrested_s = 0.0
 
     def close(self) -> None:
         """Take no more work; what runs is finished."""
@@ -124,6 +138,10 @@ class Desk:
             message = f"introspection: {who} asks more than {self._allowance.per_minute} times a minute"
             raise Overloaded(Reason.FULL, message, wait_s)
 
+    async def _give_way(self, worked_s: float) -> None:
+        if self._busy():
+            await self._sleep(worked_s * REST)
+
     async def _step(self, work: Callable[[], Result]) -> Result:
         """Work on a thread. A caller that leaves waits for it: the place is free only when the thread is."""
         done = asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -143,3 +161,11 @@ def step_back() -> None:
     """Lower the priority of this thread; Linux counts it per thread."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def _next(events: Iterator[Event]) -> tuple[Event, float] | None:
+    """The next event, if there is one, and the seconds of this thread that it took."""
+    started = time.thread_time()
+    for event in events:
+        return event, time.thread_time() - started
+    return None

@@ -45,6 +45,10 @@ class MemoryQueue:
         line = self._lines.get(model)
         return Depth(line.backlog.entries, line.backlog.bytes) if line else Depth(0, 0)
 
+    def busy(self) -> bool:
+        """Whether anything is admitted and not yet answered."""
+        return any(line.backlog.entries for line in self._lines.values())
+
     async def submit(self, request: Request) -> Answer:
         """Admit, wait for and return the answer; see `Submissions.submit`."""
         entry = self._put(request)

@@ -2,27 +2,27 @@
 
 In process, in CPU time of the one thread that works: statistics of all layers and one layer as bytes beside a plain
 inference, and the first call. Against a real server: how classification's p99 moves while full dumps are taken, one
-after another, and what memory that needs.
+after another, and what memory that needs. `--model` and `--part` measure less at a time; the rest of the page stays.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from service.client import AsyncClient, Encoding, Kernels, Kind, MapsRequest, Picture, Selector
+from service.client import Encoding, Kernels, Kind, MapsRequest, Picture, Selector
 from service.core.image import Limits, decode
 from service.core.messages import ModelKey
 from service.core.tuning import Setting, Tuning
@@ -33,27 +33,25 @@ from service.introspect.introspector import Budget, Introspector
 from service.introspect.pictures import PictureStore
 from service.introspect.tapping import Subject
 from tests.bench import pictures, report
+from tests.bench.dumps import dumping
 from tests.bench.load import Load, Run
-from tests.bench.serving import Served, drive, serve
+from tests.bench.serving import drive, serve
 
 PHOTOS, ZOO = Path("runs/models"), Path("model/zoo")
+#: What was measured of each part, so that one can be measured again.
+RESULTS = Path("runs/bench-glass.json")
 TUNING = Tuning(Setting("cpu", "fp32", 1, 1, 1), ())
+MODELS = {"efficientnet-lite0": PHOTOS, "digits": ZOO}
 ONE_LAYER = {"efficientnet-lite0": "_blocks.5._expand_conv", "digits": "block"}
+PARTS = ("costs", "alone", "busy")
+#: Requests kept open beside the dumps: one caller that leaves cores free, and so many that none are.
+OPEN = {"alone": 1, "busy": 4}
+
+Found = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """Milliseconds of CPU time, each the least of several runs; `first_ms` is time by the wall, of one."""
-
-    plain_ms: float
-    statistics_ms: float
-    as_served_ms: float
-    one_layer_ms: float
-    first_ms: float
-
-
-def costs(models: Path, name: str, picture: bytes, repeats: int) -> Costs:
-    """What one process and one thread need."""
+def costs(models: Path, name: str, picture: bytes, repeats: int) -> Found:
+    """Milliseconds of CPU time of one process and one thread, each the least of several runs; of a first call, once."""
     stored = ModelStore(models).open(ModelKey(name, 1))
     engine = OnnxEngine(stored.spec, stored.digest, TUNING, open_sessions(stored.model, TUNING), ())
     source = TapSource(stored.digest, TUNING.chosen, lambda: stored.model)
@@ -65,87 +63,71 @@ def costs(models: Path, name: str, picture: bytes, repeats: int) -> Costs:
         limits=Limits(),
         budget=Budget(),
     )
-    all_layers = MapsRequest(name, 0, (Picture(picture),))
-    one = replace(all_layers, layers=Selector((ONE_LAYER[name],)), encoding=Encoding(Kind.UINT8))
-    served = replace(all_layers, kernels=Kernels.AS_SERVED)
-    pixels = decode(picture, stored.spec, Limits())[np.newaxis]
+    fresh = MapsRequest(name, 0, (Picture(picture, keep=False),))
+    kept = replace(fresh, pictures=(Picture(id=inside.keep(picture)),))
+    one_layer = {"layers": Selector((ONE_LAYER[name],)), "encoding": Encoding(Kind.UINT8)}
+
+    def ask(request: MapsRequest, **changes: Any) -> Callable[[], object]:
+        return lambda: list(inside.maps(replace(request, **changes)))
+
+    def decoded() -> NDArray[np.uint8]:
+        return decode(picture, stored.spec, Limits())[np.newaxis]
+
+    pixels = decoded()
+
     started = time.perf_counter()
-    list(inside.maps(one))
+    ask(fresh, **one_layer)()
     first_ms = (time.perf_counter() - started) * 1000
-    works: list[Callable[[], object]] = [
-        lambda: engine.run(pixels),
-        lambda: list(inside.maps(all_layers)),
-        lambda: list(inside.maps(served)),
-        lambda: list(inside.maps(one)),
-    ]
-    plain_ms, statistics_ms, as_served_ms, one_layer_ms = _least(works, repeats)
-    return Costs(plain_ms, statistics_ms, as_served_ms, one_layer_ms, first_ms)
+    works = {
+        "plain": lambda: engine.run(decoded()),
+        "network": lambda: engine.run(pixels),
+        **{
+            f"{kernels.value}, {which}": ask(request, kernels=kernels)
+            for kernels, (which, request) in product(Kernels, {"new": fresh, "kept": kept}.items())
+        },
+        "one layer, new": ask(fresh, **one_layer),
+        "one layer, kept": ask(kept, **one_layer),
+    }
+    return {**_least(works, repeats), "first": first_ms}
 
 
-def _least(works: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+def _least(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Milliseconds of this thread for each; once more before, unmeasured, so that sessions are there.
 
     In turns, so that what else this host does meets all of them.
     """
-    found: list[list[float]] = [[] for _ in works]
+    taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(1 + repeats):
-        for work, taken in zip(works, found, strict=True):
+        for name, work in works.items():
             started = time.thread_time()
             work()
-            taken.append((time.thread_time() - started) * 1000)
-    return [min(taken[1:]) for taken in found]
+            taken[name].append((time.thread_time() - started) * 1000)
+    return {name: min(times[1:]) for name, times in taken.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """Classification alone and beside dumps; the server's memory in MiB, and how many dumps were taken."""
-
-    alone: Run
-    beside: Run
-    rss_alone: float
-    rss_peak: float
-    dumps: int
-
-
-def beside(models: Path, name: str, picture: Path, seconds: float, rounds: int) -> Beside:
-    """Classify with 4 requests open, in turns without and with a steady dump of the whole model in uint8."""
+def beside(models: Path, name: str, picture: Path, *, open_requests: int, seconds: float, rounds: int) -> Found:
+    """Classify, in turns without and with a steady dump of the whole model in uint8; memory in MiB."""
     without: list[Run] = []
     with_: list[Run] = []
     with serve(models, introspection_per_minute="1000000") as served:
-        load = Load(served.grpc, name, str(picture), 4, seconds)
+        load = Load(served.grpc, name, str(picture), open_requests, seconds)
         drive(load)
         rss_alone, peak, dumps = served.rss_mib(), 0.0, 0
-        for _ in range(rounds):
-            without.append(drive(load))
-            with dumping(served, name, picture) as taken:
+        for turn in range(2 * rounds):
+            if turn % 2 == 0:
+                without.append(drive(load))
+                continue
+            with dumping(served.grpc, name, picture) as taken:
                 with_.append(drive(load))
+                peak = max(peak, served.rss_mib())
             dumps += len(taken)
-            peak = max(peak, *taken)
-    return Beside(_median(without), _median(with_), rss_alone, peak, dumps)
-
-
-@contextmanager
-def dumping(served: Served, name: str, picture: Path) -> Iterator[list[float]]:
-    """Full dumps, one after another, on a thread of its own; gives the server's memory after each, in MiB."""
-    taken: list[float] = []
-    over = threading.Event()
-
-    request = MapsRequest(name, 0, (Picture(picture.read_bytes()),), encoding=Encoding(Kind.UINT8))
-
-    async def dump() -> None:
-        async with AsyncClient(served.grpc, timeout_s=120) as client:
-            while not over.is_set():
-                async for _ in client.maps(request):
-                    pass
-                taken.append(served.rss_mib())
-
-    thread = threading.Thread(target=lambda: asyncio.run(dump()))
-    thread.start()
-    try:
-        yield taken
-    finally:
-        over.set()
-        thread.join()
+    return {
+        "without": asdict(_median(without)),
+        "with": asdict(_median(with_)),
+        "rss_alone": rss_alone,
+        "rss_peak": peak,
+        "dumps_per_s": dumps / seconds / rounds,
+    }
 
 
 def _median(runs: list[Run]) -> Run:
@@ -155,61 +137,115 @@ def _median(runs: list[Run]) -> Run:
     return Run(**middle, failed=sum(run.failed for run in runs))
 
 
-def markdown(found: dict[str, tuple[Costs, Beside]]) -> str:
+def markdown(found: Mapping[str, Found]) -> str:
     """The page."""
-    host = report.host()
-    busy = f"{os.getloadavg()[0]:.1f}"
-    lines = [
+    host = next(iter(found.values()))["host"]
+    return "\n".join([
         "# What looking in costs",
         "",
         f"`python -m tests.bench.glass`, {host['date']}: {host['cpu']}, {host['cores']} cores, ONNX Runtime",
-        f"{host['onnxruntime']}, load average {busy} at the end. Where that is far above the number of cores, others",
-        "worked here, too, and rates and latencies say little; CPU times still do.",
+        f"{host['onnxruntime']}, load average {os.getloadavg()[1]:.1f} at the end. Where that is far above the",
+        "number of cores, others worked here, too, and rates and latencies say little; CPU times still do. Why it",
+        "costs that, and what was tried: decision 15.",
+        "",
+        "## Statistics",
         "",
         "CPU time of one thread, fp32 on ONNX Runtime's CPU provider, everything loaded; in brackets relative to one",
-        "plain inference. The first call builds the session and reads the file. Reference kernels do without the",
-        "blocked layouts that make serving fast: that alone is three to four times a plain inference. As served,",
-        "layers that are folded into others are left out. The aim of 3x is not reached; what each part takes, and what",
-        "was tried, is in decision 15.",
+        "plain inference, which is decoding the picture and running the network. *New* is the first question about a",
+        "picture, which includes that plain inference; *kept* is every further one, by the picture's id. Unfused",
+        "kernels show every module call, and are what statistics come from when a request says nothing; as served,",
+        "layers that are folded into others are left out; reference kernels do without the layouts that make serving",
+        "fast. The aim is 3x.",
         "",
-        "| model | plain | statistics, all layers | the same, as served | one layer, uint8 | first call |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, (cost, _) in found.items():
-        cells = [cost.statistics_ms, cost.as_served_ms, cost.one_layer_ms]
-        ratios = [f"{value:.2f} ms ({value / cost.plain_ms:.1f}x)" for value in cells]
-        lines.append(f"| {name} | {cost.plain_ms:.2f} ms | {' | '.join(ratios)} | {cost.first_ms:.0f} ms |")
-    lines += [
+        *_statistics_table(found),
         "",
-        "Classification with 4 requests open, without and with full-model uint8 dumps one after another.",
+        "## One layer, and the first call",
         "",
-        "| model | p50 / p99 without | p50 / p99 with | images/s without / with | dumps | RSS without / peak |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, (_, side) in found.items():
-        alone, other = side.alone, side.beside
-        lines.append(
-            f"| {name} | {alone.p50_ms:.1f} / {alone.p99_ms:.1f} ms | {other.p50_ms:.1f} / {other.p99_ms:.1f} ms "
-            f"| {alone.per_second:.0f} / {other.per_second:.0f} | {side.dumps} "
-            f"| {side.rss_alone:.0f} / {side.rss_peak:.0f} MiB |"
-        )
-    return "\n".join(lines) + "\n"
+        f"One layer ({', '.join(f'`{layer}` of {name}' for name, layer in ONE_LAYER.items())}) in uint8, with",
+        "reference kernels. The first call also reads the file and builds the session, by the clock.",
+        "",
+        *_one_layer_table(found),
+        "",
+        "## Classification beside dumps",
+        "",
+        "Latency and rate of a real server without and with full-model uint8 dumps, one after another, in turns. With",
+        "1 request open, there are idle cores; with 4, there are none. Both clients run on the same cores, the one",
+        "that takes the dumps behind everything else. A dump that the end of a turn cuts short is not counted. How",
+        "they give way: decision 19.",
+        "",
+        *_beside_table(found),
+        "",
+    ])  # fmt: skip
 
 
-def main(*, quick: Annotated[bool, typer.Option("--quick")] = False, out: Path = Path("docs/bench-glass.md")) -> None:
-    """Measure, and write the page."""
-    seconds, rounds, repeats = (2.0, 1, 3) if quick else (5.0, 3, 10)
-    pictures.publish_photos(PHOTOS)
-    found: dict[str, tuple[Costs, Beside]] = {}
+def _statistics_table(found: Mapping[str, Found]) -> Iterable[str]:
+    columns = [f"{kernels.value}, {which}" for kernels in Kernels for which in ("new", "kept")]
+    yield f"| model | plain inference | {' | '.join(columns)} |"
+    yield "|---" * (len(columns) + 2) + "|"
+    for name, parts in found.items():
+        cost = parts["costs"]
+        cells = [_relative(cost, column) for column in columns]
+        yield f"| {name} | {cost['plain']:.2f} ms (network {cost['network']:.2f}) | {' | '.join(cells)} |"
+
+
+def _one_layer_table(found: Mapping[str, Found]) -> Iterable[str]:
+    yield "| model | new | kept | first call |"
+    yield "|---|---|---|---|"
+    for name, parts in found.items():
+        cost = parts["costs"]
+        one = [_relative(cost, column) for column in ("one layer, new", "one layer, kept")]
+        yield f"| {name} | {' | '.join(one)} | {cost['first']:.0f} ms |"
+
+
+def _relative(cost: Found, column: str) -> str:
+    return f"{cost[column]:.2f} ms ({cost[column] / cost['plain']:.1f}x)"
+
+
+def _beside_table(found: Mapping[str, Found]) -> Iterable[str]:
+    yield "| model | open | p50 / p99 without | p50 / p99 with | images/s without / with | dumps/s | RSS, at peak |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, parts in found.items():
+        for part, requests in OPEN.items():
+            side = parts[part]
+            alone, other = Run(**side["without"]), Run(**side["with"])
+            yield (
+                f"| {name} | {requests} | {alone.p50_ms:.1f} / {alone.p99_ms:.1f} ms "
+                f"| {other.p50_ms:.1f} / {other.p99_ms:.1f} ms | {alone.per_second:.0f} / {other.per_second:.0f} "
+                f"| {side['dumps_per_s']:.2f} | {side['rss_alone']:.0f} / {side['rss_peak']:.0f} MiB |"
+            )
+
+
+def measure(name: str, part: str, *, quick: bool) -> Found:
+    """One part of the page for one model."""
+    seconds, rounds, repeats = (2.0, 1, 3) if quick else (4.0, 4, 20)
     with tempfile.TemporaryDirectory() as scratch:
-        cases = {
-            "efficientnet-lite0": (PHOTOS, pictures.photograph(Path(scratch))),
-            "digits": (ZOO, pictures.digit(Path(scratch), ZOO)),
-        }
-        for name, (models, picture) in cases.items():
-            cost = costs(models, name, picture.read_bytes(), repeats)
-            found[name] = cost, beside(models, name, picture, seconds, rounds)
-    page = markdown(found)
+        folder = Path(scratch)
+        picture = pictures.digit(folder, ZOO) if name == "digits" else pictures.photograph(folder)
+        if part == "costs":
+            return costs(MODELS[name], name, picture.read_bytes(), repeats)
+        return beside(MODELS[name], name, picture, open_requests=OPEN[part], seconds=seconds, rounds=rounds)
+
+
+def main(
+    *,
+    model: Annotated[list[str] | None, typer.Option(help="only these")] = None,
+    part: Annotated[list[str] | None, typer.Option(help=f"only these of {', '.join(PARTS)}")] = None,
+    quick: Annotated[bool, typer.Option("--quick")] = False,
+    out: Path = Path("docs/bench-glass.md"),
+) -> None:
+    """Measure, and write the page once all of it is known."""
+    pictures.publish_photos(PHOTOS)
+    found: dict[str, Found] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name, each in product(model or MODELS, part or PARTS):
+        known = found.setdefault(name, {})
+        known[each] = measure(name, each, quick=quick)
+        known["host"] = report.host()
+        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+    missing = [f"{name} {each}" for name, each in product(MODELS, PARTS) if each not in found.get(name, {})]
+    if missing:
+        print(f"still to be measured: {', '.join(missing)}")
+        return
+    page = markdown({name: found[name] for name in MODELS})
     out.write_text(page)
     print(page)
 

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import threading
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -16,10 +17,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from service.api.guard import describe
 from service.api.introspection import IntrospectionServicer
 from service.core.allowance import Allowance
 from service.core.errors import Overloaded
-from service.introspect.desk import NICENESS, Desk
+from service.introspect.desk import NICENESS, REST, Desk
 from service.rpc.pb.vitrine.v1 import attribution_pb2
 from service.rpc.pb.vitrine.v1 import introspection_pb2 as pb
 from service.rpc.pb.vitrine.v1.introspection_pb2_grpc import IntrospectionStub, add_IntrospectionServicer_to_server
@@ -372,11 +374,35 @@ async def test_its_threads_step_back(desk: Desk) -> None:
     assert await desk.run(niceness) == niceness() + NICENESS
 
 
+@pytest.mark.parametrize("busy", [True, False])
+async def test_a_stream_rests_while_lanes_are_at_work(*, busy: bool) -> None:
+    """After each piece of work for a multiple of the time that it took; never when nobody classifies."""
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+
+    def works(seconds: float) -> Iterator[str]:
+        for event in ("long", "long", "short"):
+            end = time.thread_time() + (seconds if event == "long" else 0.0)
+            while time.thread_time() < end:
+                pass
+            yield event
+
+    desk = Desk(threads=1, busy=lambda: busy, sleep=sleep)
+    async with aclosing(desk.stream(works(0.02))) as stream:
+        assert [event async for event in stream] == ["long", "long", "short"]
+    desk.close()
+
+    assert len(rests) == (2 if busy else 0)
+    assert all(seconds >= 0.02 * REST for seconds in rests)
+
+
 async def test_a_caller_that_reads_nothing_loses_its_place() -> None:
     """Flow control stops the stream; after a while the place goes to the next."""
     desk = Desk(threads=1, max_waiting=1)
     server = grpc.aio.server()
-    servicer = IntrospectionServicer(glass.introspector(), desk, stall_s=0.2)
+    servicer = IntrospectionServicer(glass.introspector(), desk, stall_s=2.0)
     add_IntrospectionServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -394,7 +420,7 @@ async def test_a_caller_that_reads_nothing_loses_its_place() -> None:
 
         assert await asyncio.wait_for(desk.run(lambda: "free"), timeout=30) == "free"
 
-        with pytest.raises(grpc.aio.AioRpcError, match=r"the caller took nothing for 0\.2 s"):
+        with pytest.raises(grpc.aio.AioRpcError, match=r"the caller took nothing for 2 s"):
             await _drain(call)
     await server.stop(0)
     desk.close()
@@ -403,6 +429,15 @@ async def test_a_caller_that_reads_nothing_loses_its_place() -> None:
 async def _drain(call: grpc.aio.UnaryStreamCall[pb.GetFeatureMapsRequest, pb.FeatureMapsEvent]) -> None:
     while await call.read() is not grpc.aio.EOF:
         pass
+
+
+def test_a_caller_who_leaves_while_a_message_is_written_is_no_bug() -> None:
+    """What gRPC raises then is told as CANCELLED, and not logged as an internal error."""
+    with capture_logs() as logs:
+        status = describe(grpc.aio.InternalError("execute_batch"))
+
+    assert status.code == grpc.StatusCode.CANCELLED.value[0]
+    assert logs == []
 
 
 async def test_whoever_asks_too_often_is_told_when_to_come_again() -> None:

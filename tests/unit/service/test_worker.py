@@ -66,6 +66,21 @@ async def test_requests_are_answered_until_the_line_is_drained() -> None:
         await work.queue.submit(Request("after", MODEL, LIGHT))
 
 
+async def test_a_queue_is_busy_until_everything_is_answered() -> None:
+    """Waiting and being computed are the same to whoever gives way."""
+    work = bench(lanes=1, batch=1)
+    work.engine.hold()
+    before = work.queue.busy()
+    asked = [work.ask(str(n)) for n in range(2)]
+    await work.runs(1)
+    meanwhile = work.queue.busy()
+    work.engine.release()
+    await asyncio.gather(*asked)
+
+    assert (before, meanwhile, work.queue.busy()) == (False, True, False)
+    await work.worker.drain()
+
+
 async def test_idle_lanes_share_what_arrives_together() -> None:
     """Eight requests at once and two idle lanes: four each, not eight and none."""
     work = bench(lanes=2, batch=8)

@@ -24,19 +24,24 @@ class Setting:
         return f"{self.provider} {self.precision}"
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether the provider computes on threads, or on a device, of its own."""
+        return self.provider in _ELSEWHERE
+
+    @property
     def hands(self) -> int:
         """Threads that carry batches from bytes to scores.
 
         Two for each lane where the provider computes elsewhere: one decodes while the other waits for its batch, and
         what it has decoded lies with the provider already when the lane falls free. Otherwise the lanes themselves.
         """
-        return 2 * self.lanes if self.provider in _ELSEWHERE else self.lanes
+        return 2 * self.lanes if self.elsewhere else self.lanes
 
     @property
     def threads(self) -> int:
         """All that run: those that compute, and the hands where those are others."""
         computing = self.lanes * self.intra_op_threads
-        return computing + self.hands if self.provider in _ELSEWHERE else computing
+        return computing + self.hands if self.elsewhere else computing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class EnginePolicy:
     intra_op_threads: int | None = None
     batch: int | None = None
     latency_ceiling_ms: float = 50.0  #: p50 of one batch with all lanes busy
-    tuning_budget_s: float = 4.0  #: what measuring one model may take, once per host
+    tuning_budget_s: float = 6.0  #: what measuring one model may take, once per host
     alone: bool = True  #: open a second session on all cores for an image that comes alone, where it is faster
     cache_dir: Path | None = None  #: None: beside the model, or the user's cache folder where that is read-only
 

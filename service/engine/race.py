@@ -77,17 +77,17 @@ def measure(
     """Keep every hand busy for `slot_s` seconds, at least two batches each, after one that warms this batch size.
 
     `alone`: one hand only, hence one batch at a time. A batch that waits for its lane is not slow for that, so its time
-    is that of the lane. The rate follows from the median of that (Little's law): what took the cores away for a moment
-    does not count, and neither does that hands end one after another.
+    is that of the lane.
     """
     hands, lanes = (1, 1) if alone else (setting.hands, setting.lanes)
     batches = _batches(pixels, setting.batch)
     infer(session, batches[0])
+    began = time.perf_counter()
     with ThreadPoolExecutor(hands) as pool:
         running = [pool.submit(_hand, session, batches[hand:] + batches[:hand], slot_s) for hand in range(hands)]
         latencies = [latency for hand in running for latency in hand.result()]
-    latency_s = float(np.median(latencies)) * lanes / hands
-    return Speed(lanes * setting.batch / latency_s, latency_s * 1e3)
+    took_s = time.perf_counter() - began
+    return Speed(setting.batch * len(latencies) / took_s, float(np.median(latencies)) * 1e3 * lanes / hands)
 
 
 def _hand(session: ort.InferenceSession, batches: Sequence[NDArray[np.uint8]], slot_s: float) -> list[float]:

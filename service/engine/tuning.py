@@ -40,7 +40,7 @@ _ALONE_ROUNDS = 3
 _ON_CPU = frozenset({"cpu", "openvino"})
 _FINAL_ROUNDS = 5
 #: One measurement's share of the budget, and the most that it needs, in seconds.
-_SLOT = 1 / 50
+_SLOT = 1 / 75
 _LONGEST_SLOT_S = 0.1
 
 
@@ -103,10 +103,14 @@ class _Search:
         return self._release()
 
     def grow(self) -> None:
-        """Try larger batches with what was entered and is near the best, that one first."""
+        """Try larger batches with what was entered and is near the best, that one first.
+
+        Not where fewer lanes will do: it is those that are to grow.
+        """
         entered, self._ungrown = self._ungrown, {}
-        best = max((speed.images_per_second for speed in entered.values()), default=0.0)
-        for setting, speed in sorted(entered.items(), key=lambda item: -item[1].images_per_second):
+        candidates = {each: speed for each, speed in entered.items() if not frugal(self._table[each], self._policy)}
+        best = max((speed.images_per_second for speed in candidates.values()), default=0.0)
+        for setting, speed in sorted(candidates.items(), key=lambda item: -item[1].images_per_second):
             if speed.images_per_second >= _NEAR * best:
                 self._grow(self._session(setting), setting, speed)
         self._release()

@@ -20,7 +20,7 @@ from service.engine.policy import EnginePolicy
 FOLDER = ".tuning"
 
 #: Raise when tunings of an older Vitrine must be measured again.
-_FORMAT = 3
+_FORMAT = 4
 _ADAPTER: TypeAdapter[Tuning] = TypeAdapter(Tuning)
 
 

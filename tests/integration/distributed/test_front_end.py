@@ -13,6 +13,7 @@ import pytest
 
 from service.client import Client, Retry
 from service.core.errors import NotReady, Overloaded, Reason
+from service.queues.redis_submissions import FrontEndTimes
 from tests.guide import png
 from tests.integration.distributed.deployment import Deployment, Started, until
 from tests.servers import RedisServer, require
@@ -62,7 +63,7 @@ def test_a_redis_that_is_away_is_said_at_once_and_healed(deployment: Deployment)
         asked = time.monotonic()
         with pytest.raises(NotReady, match="redis is away"):
             client.classify(NINE, model="guide")
-        assert time.monotonic() - asked < 1  # 2 ms alone; the machine may be busy
+        assert time.monotonic() - asked < FrontEndTimes().patience_s  # 2 ms
     assert worker.get("/readyz").text.startswith("not ready: redis is away")
     deployment.redis.start()
 
@@ -124,7 +125,7 @@ def test_a_wrong_setting_is_one_line(deployment: Deployment, role: str, settings
     start: Callable[..., Started] = getattr(deployment, role)
     started = start(**settings)
 
-    assert started.process.wait(30) == 2
+    assert started.process.wait(60) == 2
     assert started.log.startswith(f"vitrine: {message}")
     assert started.log.count("\n") == 1
 
@@ -142,4 +143,4 @@ def test_a_front_end_drains(deployment: Deployment) -> None:
         worker.hold.unlink()
 
         assert [call.result().model.name for call in asked] == ["guide"] * 3
-    assert front_end.process.wait(30) == 0
+    assert front_end.process.wait(60) == 0

@@ -14,6 +14,7 @@ import pytest
 
 from service.client import AsyncClient, Options, Retry
 from service.core.errors import NotReady, ServiceError
+from service.queues.leases import WorkerTimes
 from tests.guide import convolved, png
 from tests.integration.distributed.deployment import Deployment, Started, WorkerStarted, until
 from tests.integration.distributed.traps.sitecustomize import DEADLY
@@ -67,7 +68,7 @@ async def test_a_killed_child_is_replaced_and_its_work_taken_over(deployment: De
     killed = time.monotonic()
 
     assert await asked == [convolved(pixels) for pixels in different(8)]
-    assert time.monotonic() - killed < 2  # a tenth of that where the machine is idle, see docs/bench-distributed.md
+    assert time.monotonic() - killed < WorkerTimes().lease_s  # 0.2 s; `make chaos` measures it
     release(victim)
     await asyncio.to_thread(until, lambda: victim.metric("vitrine_worker_restarts_total") == 1)
     assert re.search('"ended_by": "SIGKILL", "leases_released": [1-9]', victim.log)
@@ -148,7 +149,7 @@ async def test_a_worker_does_not_wait_for_a_redis_that_is_gone(deployment: Deplo
     started = time.monotonic()
 
     assert await stopping == 0
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 40  # 3 s
     assert "the queue is away: what is leased is given back when its leases end" in worker.log
     assert all(isinstance(told, NotReady) for told in await asked)
 
@@ -161,7 +162,7 @@ async def test_no_child_outlives_its_supervisor(deployment: Deployment) -> None:
     assert child
     worker.process.kill()
 
-    await asyncio.to_thread(until, lambda: not psutil.pid_exists(child.pid), 5)
+    await asyncio.to_thread(until, lambda: not psutil.pid_exists(child.pid))
 
 
 async def test_a_stuck_lane_costs_its_process(deployment: Deployment) -> None:
@@ -219,7 +220,7 @@ async def test_a_redis_that_loses_work_is_refused(deployment: Deployment, comman
         redis.config_set("maxmemory-policy", "allkeys-lru")
     started = deployment.worker() if command == "worker" else deployment.front_end()
 
-    assert await asyncio.to_thread(started.process.wait, 30) == 2
+    assert await asyncio.to_thread(started.process.wait, 60) == 2
     assert "vitrine: redis: maxmemory-policy is 'allkeys-lru'" in started.log
     assert "set `maxmemory-policy noeviction`" in started.log
     assert "Traceback" not in started.log
@@ -238,6 +239,6 @@ async def test_a_second_signal_ends_it_at_once(deployment: Deployment) -> None:
     await asyncio.to_thread(until, lambda: "model unloading" in worker.log)
     os.kill(worker.process.pid, signal.SIGTERM)
 
-    assert await asyncio.to_thread(worker.process.wait, 10) == 128 + signal.SIGTERM
-    await asyncio.to_thread(until, lambda: not psutil.pid_exists(child.pid), 5)
+    assert await asyncio.to_thread(worker.process.wait, 60) == 128 + signal.SIGTERM
+    await asyncio.to_thread(until, lambda: not psutil.pid_exists(child.pid))
     asked.cancel()

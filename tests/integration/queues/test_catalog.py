@@ -19,7 +19,7 @@ from tests.integration.queues.parts import KEYS, address
 from tests.servers import RedisServer
 
 ONE, TWO = ModelKey("tiny", 1), ModelKey("tiny", 2)
-BRISK = WorkerTimes(beat_s=0.1, life_s=0.5, tick_s=0.05)
+BRISK = WorkerTimes(beat_s=0.1, tick_s=0.05)
 
 
 def _ignore(_: Event) -> None:

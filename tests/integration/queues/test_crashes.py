@@ -13,6 +13,7 @@ import pytest
 
 from service.core.errors import EngineFailed
 from service.core.messages import Request
+from service.queues.leases import WorkerTimes
 from service.queues.redis_release import release
 from tests.contract.benches import MODEL, until
 from tests.integration.queues.parts import KEYS, WorkerProcess, address, ask, asking, ids, residue, working
@@ -29,7 +30,7 @@ def request_of(name: str, image: bytes) -> Request:
 
 
 async def test_a_killed_workers_leases_are_taken_over(server: RedisServer, tmp_path: Path) -> None:
-    """Without a supervisor: within seconds another worker has answered what the dead one held."""
+    """Without a supervisor: another worker has answered what the dead one held before any lease has ended."""
     victim = WorkerProcess(server, "victim", tmp_path / "ledger")
     async with asking(server) as front_end:
         await victim.start()
@@ -41,13 +42,13 @@ async def test_a_killed_workers_leases_are_taken_over(server: RedisServer, tmp_p
             killed = time.monotonic()
 
             assert await ids(tasks) == ["0", "1", "2", "3"]
-            assert time.monotonic() - killed < 6
+            assert time.monotonic() - killed < WorkerTimes().lease_s  # 4 s; `make chaos` measures it
             assert set(lanes.computed.values()) == {1}
             await until(lambda: residue(server) == {})
 
 
 async def test_a_supervisor_frees_leases_at_once(server: RedisServer, tmp_path: Path) -> None:
-    """With `release` on the child's death the others take over in a fraction of a second."""
+    """With `release` on the child's death the others take over before it could have been missed."""
     victim = WorkerProcess(server, "victim", tmp_path / "ledger")
     async with asking(server) as front_end:
         await victim.start()
@@ -60,7 +61,7 @@ async def test_a_supervisor_frees_leases_at_once(server: RedisServer, tmp_path: 
 
             assert await release(address(server), "victim", KEYS) == 4
             assert await ids(tasks) == ["0", "1", "2", "3"]
-            assert time.monotonic() - killed < 1.0  # 0.3 s alone; the machine may be busy
+            assert time.monotonic() - killed < WorkerTimes().life_s  # 0.3 s; `make chaos` measures it
             await until(lambda: residue(server) == {})
 
 

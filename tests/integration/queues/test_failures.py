@@ -90,7 +90,7 @@ async def test_while_redis_is_away_callers_are_told_at_once(make_server: Callabl
         started = time.monotonic()
         with pytest.raises(NotReady, match="redis is away"):
             await front_end.submit(request("meanwhile"))
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < BRISK.away_s  # it takes no time at all
 
         await asyncio.to_thread(server.start)
         assert await served(front_end, "after") == "after"
@@ -105,7 +105,7 @@ async def test_requests_in_flight_do_not_wait_for_ever(make_server: Callable[...
         server.kill()
 
         with pytest.raises(NotReady, match="redis is away"):
-            await ids(tasks, timeout_s=5)
+            await ids(tasks)
         await asyncio.to_thread(server.start)
 
 
@@ -126,7 +126,7 @@ async def test_a_frozen_redis_makes_nobody_steal(server: RedisServer, for_s: flo
 async def test_a_full_redis_sheds_and_drains(make_server: Callable[..., RedisServer]) -> None:
     """At maxmemory new requests are refused, while those that were admitted are answered and make room."""
     server = make_server(options=("--maxmemory", "12mb", "--maxmemory-policy", "noeviction"))
-    async with asking(server, BRISK) as front_end, working(server, computes_s=0.05):
+    async with asking(server, BRISK) as front_end, working(server, computes_s=0.1):
         tasks = ask(front_end, NAMES, size=100_000)
         await asyncio.wait(tasks, timeout=60)
         errors = [task.exception() for task in tasks if task.exception()]

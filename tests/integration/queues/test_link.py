@@ -63,7 +63,7 @@ async def test_it_can_be_closed_at_any_moment_of_a_break(server: RedisServer) ->
             pending = link.send("PING")
             for _ in range(turns):
                 await asyncio.sleep(0)
-            await asyncio.wait_for(link.__aexit__(), 5)
+            await asyncio.wait_for(link.__aexit__(), 30)
 
             assert isinstance(pending.exception(), Away) or pending.result() == b"PONG"
 
@@ -76,4 +76,4 @@ async def test_what_was_not_sent_goes_by_the_next_connection(make_server: Callab
         with pytest.raises(Away, match="Invalid input of type"):
             await broken
 
-        assert await asyncio.wait_for(behind, 5) == b"b"
+        assert await asyncio.wait_for(behind, 30) == b"b"

@@ -253,7 +253,7 @@ class Line:
         self._post.shelf.drop(held for held in helds if held.lost)
         items, took_s = computed(outcome for _, outcome in outcomes), now - helds[0].started_s
         self._post.shelf.pace.served(items, took_s)
-        self._delivery.deliver(ours, took_s * 1000 / items if items else 0)
+        self._delivery.deliver(ours, self._post.lane_s(took_s) * 1000 / items if items else 0)
 
     def _failed(self, held: Held, error: ServiceError) -> None:
         """An item of a job has no picture."""

@@ -47,8 +47,12 @@ class Post:
 
     @property
     def lanes(self) -> int:
-        """What takes work for it at once: every hand is a lane to a queue that others share (`Worker`)."""
-        return self.engine.tuning.chosen.hands
+        """How many batches it computes at once."""
+        return self.engine.tuning.chosen.lanes
+
+    def lane_s(self, took_s: float) -> float:
+        """For how long a batch that took a hand so many seconds kept a lane: a hand may have to wait for one."""
+        return took_s * self.lanes / self.engine.tuning.chosen.hands
 
     @property
     def batch(self) -> int:

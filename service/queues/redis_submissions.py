@@ -208,8 +208,9 @@ class RedisSubmissions:
         """Hand answers to their callers for ever; after every break look for requests that Redis has forgotten."""
         while True:
             try:
-                both = asyncio.gather(self._listening.up(), self._commands.up())
-                await asyncio.wait_for(both, self._times.away_s)
+                async with asyncio.timeout(self._times.away_s):
+                    await self._listening.up()
+                    await self._commands.up()
                 await self._replies.greet()
                 await self._recover()
                 while True:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -25,10 +26,13 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from service.core.errors import InvalidInput
+from service.queues.names import resolved
 
 #: Image payloads are larger than redis-py's 32 KiB reads.
 _READ_BYTES = 2**18
 _CONNECT_S = 2.0
+#: One Sentinel's name may take so long before the others are asked without it.
+_RESOLVE_S = 0.5
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 
@@ -81,8 +85,9 @@ class Watched:
         return isinstance(connection, Connection) and (connection.host, connection.port) != (host, port)
 
     async def _master(self) -> tuple[str, int]:
+        there = await asyncio.gather(*(_has_address(host) for host, _ in self.sentinels))
         sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py
-            self.sentinels, sentinel_kwargs={"socket_timeout": _CONNECT_S, "retry": _once()}
+            list(compress(self.sentinels, there)), sentinel_kwargs={"socket_timeout": _CONNECT_S, "retry": _once()}
         )
         try:
             host, port = await sentinel.discover_master(self.master)
@@ -131,7 +136,19 @@ class Clustered:
         return ranges
 
 
+async def _has_address(host: str) -> bool:
+    """Whether it is worth while to ask a Sentinel there: others may know."""
+    try:
+        async with asyncio.timeout(_RESOLVE_S):
+            await resolved(host)
+    except (OSError, TimeoutError):
+        return False
+    return True
+
+
 async def _made(kind: Callable[..., AbstractConnection], options: dict[str, Any]) -> AbstractConnection:
+    if "host" in options:
+        await resolved(options["host"])
     connection = kind(**options)
     if isinstance(connection, SSLConnection):
         await asyncio.to_thread(connection.ssl_context.get)  # reads certificates for 0.1 s, which the loop has not got

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import threading
 from concurrent.futures import Future
@@ -12,13 +13,23 @@ _lock = threading.Lock()
 
 
 async def resolved(host: str) -> None:
-    """Wait until `host` is known to have an address; however many wait, it is asked for once. Raises `OSError`.
+    """Wait until `host` is an address or known to have one; however many wait, it is asked for once. Raises `OSError`.
 
     The event loop would resolve it as well, but waits for all of its own threads in the end: with dozens of questions
     in line for a server that does not answer, the process could not stop for a minute.
     """
+    if _is_address(host):
+        return
     if failure := await asyncio.shield(asyncio.wrap_future(_ask(host))):
         raise OSError(f"the name {host!r} cannot be resolved: {failure}")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _ask(host: str) -> Future[str]:

@@ -32,7 +32,7 @@ from service.queues.names import resolved
 _READ_BYTES = 2**18
 _CONNECT_S = 2.0
 #: One Sentinel's name may take so long before the others are asked without it.
-_RESOLVE_S = 0.5
+_RESOLVE_S = 1.0
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 

@@ -41,7 +41,7 @@ local function pump(id, line, stream, keys)
   local job = redis.call('HMGET', keys[JOB], 'total', 'rel', 'infl', 'w', 'p', 'ttl')
   local total, released, flying = tonumber(job[1]), tonumber(job[2]), tonumber(job[3])
   local pace = redis.call('HMGET', line, 'lanes', 'ms')
-  local each = math.min(1024, math.max(128, 500 / math.max(0.1, tonumber(pace[2] or 10))))
+  local each = math.min(512, math.max(128, 500 / math.max(0.1, tonumber(pace[2] or 10))))
   local window = each * tonumber(pace[1] or 0) * tonumber(job[4]) / 2
   if released == total or flying >= window then return end
   while flying < window and released < total do

@@ -152,7 +152,7 @@ async def test_a_worker_that_leaves_leaves_the_rest_of_a_job(server: RedisServer
     """It finishes what was released, which is little, and the next one goes on."""
     async with jobs_on(server) as jobs:
         async with working(server):
-            job = await submitted(jobs, 1500)
+            job = await submitted(jobs, 6000)
             await until_finished(jobs, job.id, 100)
         left = await jobs.get(job.id)
         assert left.state is JobState.RUNNING
@@ -160,7 +160,7 @@ async def test_a_worker_that_leaves_leaves_the_rest_of_a_job(server: RedisServer
 
         async with working(server):
             _, results = await ended(jobs, job.id)
-        assert indices(results) == list(range(1500))
+        assert indices(results) == list(range(6000))
 
 
 async def test_a_cancelled_job_is_computed_no_more(server: RedisServer) -> None:

@@ -73,6 +73,14 @@ async def test_a_name_without_an_address_is_told(name_server: NameServer) -> Non
     await resolved("redis")
 
 
+async def test_an_address_is_no_name(name_server: NameServer) -> None:
+    """Nobody is asked."""
+    for address in ("127.0.0.1", "::1"):
+        await resolved(address)
+
+    assert name_server.asked == []
+
+
 def test_the_end_of_a_process_waits_for_no_name_server(name_server: NameServer) -> None:
     """An event loop ends while the answer is outstanding."""
 

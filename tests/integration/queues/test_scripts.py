@@ -163,13 +163,12 @@ class ScriptMachine(RuleBasedStateMachine):
         assert bool(claimed) == any(
             e.there and e.owner == b"released" for e in map(self.model.get, self.of(priority)) if e
         )
-        for eid in self.of(priority):
-            if (
-                self.model[eid].owner == b"released"
-                and not self.model[eid].there
-                and (not claimed or eid < claimed[0][0])
-            ):
-                self.model[eid].owner = b""
+        looked_at = self.of(priority)
+        if claimed and (claimed[-1][1] or len(claimed) == room):
+            looked_at = looked_at[: looked_at.index(claimed[-1][0])]
+        for entry in map(self.model.__getitem__, looked_at):
+            if entry.owner == b"released" and not entry.there:
+                entry.owner = b""
         for eid, deaths, _ in claimed:
             entry = self.model[eid]
             assert (entry.owner, entry.deaths) == (b"released", deaths)

@@ -1,4 +1,8 @@
-"""Nothing is skipped in CI but what its machine cannot have, and that is named: `.ci/run` sets MAY_SKIP."""
+"""Nothing is skipped in CI but what its machine cannot have, and that is named: `.ci/run` sets MAY_SKIP.
+
+Hypothesis draws the same examples each time, so that a red run says something of the change and nothing of luck;
+`pytest --hypothesis-profile=default` looks further.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,10 @@ import os
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 def unexpected(reporter: TerminalReporter) -> list[str]:

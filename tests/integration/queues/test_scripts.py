@@ -291,7 +291,7 @@ def play(server: RedisServer, mutation: Callable[[str], str], examples: int, *ph
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=phases or tuple(Phase),
-        derandomize=bool(phases),
+        derandomize=bool(phases) or settings().derandomize,
     )
     machine.TestCase().runTest()  # type: ignore[attr-defined]
 

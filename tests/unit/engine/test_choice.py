@@ -122,7 +122,7 @@ def test_the_fastest_under_the_ceiling_is_picked() -> None:
 
 
 def test_among_equals_the_exact_one_with_the_smallest_batch_is_picked() -> None:
-    """Three percent are noise: not worth rounding, nor a longer wait."""
+    """A few percent are noise: not worth rounding, nor a longer wait."""
     simple = measured(98, batch=2)
     table = [measured(100, precision="bf16"), measured(100, batch=4), simple, measured(80)]
 
@@ -134,7 +134,7 @@ def test_fewer_lanes_must_be_clearly_faster() -> None:
     two = measured(100, lanes=2)
 
     assert pick([two, measured(108, lanes=1, latency_ms=5)], ceiling_ms=50) is two
-    assert pick([two, measured(120, lanes=1)], ceiling_ms=50).setting.lanes == 1
+    assert pick([two, measured(125, lanes=1)], ceiling_ms=50).setting.lanes == 1
 
 
 def test_a_small_network_is_worth_batching() -> None:

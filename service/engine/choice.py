@@ -12,7 +12,7 @@ from service.engine.providers import PRECISIONS, Candidates
 
 _BATCHES = (1, 2, 4, 8, 16, 32)
 #: Rates closer than this are equal: then the simpler setting wins.
-_EQUAL = 0.95
+_EQUAL = 0.93
 #: What a layout with fewer lanes keeps of its rate when compared.
 _FEWER_LANES = 0.9
 #: What a batch costs its lane beside the session, in seconds (`python -m tests.bench`: W2 with batches of 1 and of 8),

@@ -134,7 +134,7 @@ def test_fewer_lanes_must_be_clearly_faster() -> None:
     two = measured(100, lanes=2)
 
     assert pick([two, measured(108, lanes=1, latency_ms=5)], ceiling_ms=50) is two
-    assert pick([two, measured(125, lanes=1)], ceiling_ms=50).setting.lanes == 1
+    assert pick([two, measured(130, lanes=1)], ceiling_ms=50).setting.lanes == 1
 
 
 def test_a_small_network_is_worth_batching() -> None:

@@ -150,10 +150,12 @@ class Line:
                 await self._wait()
 
     async def _wait(self) -> None:
+        """Until there is something for a lane: each of them that looked in vain would call the others for ever."""
         self._idle += 1
         self._stir()
         try:
-            await self._stirred.wait()
+            while not (self._post.shelf.waiting or self._keeper.released or self._drained or self.error):
+                await self._stirred.wait()
         finally:
             self._idle -= 1
 

@@ -118,6 +118,18 @@ async def test_a_lane_that_is_cancelled_while_it_is_woken_wakes_another(bench: B
     asked.cancel()
 
 
+async def test_idle_lanes_leave_the_processor_alone(bench: Bench) -> None:
+    """Those that look in vain do not call each other to look again."""
+    lanes = [asyncio.create_task(bench.lease()) for _ in range(3)]
+    began = time.thread_time()
+    await asyncio.sleep(0.5)
+    spent_s = time.thread_time() - began
+    for lane in lanes:
+        lane.cancel()
+
+    assert spent_s < 0.25
+
+
 async def test_an_error_reaches_only_its_caller(bench: Bench) -> None:
     """One bad item fails, its neighbour is answered."""
     bad, good = bench.submit("bad"), bench.submit("good")

@@ -60,7 +60,7 @@ class Deployed:
             "redis_ms": 1000 * cpu_s(of_redis(self.redis)),
             "redis_in_bytes": stats["total_net_input_bytes"],
             "redis_out_bytes": stats["total_net_output_bytes"],
-            "redis_disk_bytes": persistence["aof_current_size"],
+            "redis_disk_bytes": persistence.get("aof_current_size", 0),  # not told where there is no such file
         }
 
     def _pictures(self) -> float:

@@ -145,6 +145,15 @@ def too_fast(caller: Caller, wait_s: float, reason: Reason) -> Overloaded:
     return Overloaded(reason, message, max(wait_s, _LEAST_RETRY_S))
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is given by its IP address, and not by a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, by address or name, is this machine itself."""
     try:

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from service.core.access import is_address
 from service.core.errors import InvalidInput, Refused
 
 _HTTPS_PORT = 443
@@ -92,17 +93,9 @@ def _check_host(uri: str, host: str, port: int, rules: UriRules, *, named: bool)
     wanted = host if port == _HTTPS_PORT else f"{host}:{port}"
     if not any(_matches(wanted, pattern) for pattern in rules.hosts):
         raise Refused(f"uri: host {wanted!r} is not among those allowed (job_hosts)")
-    if _is_address(host) and not reachable(host, private=rules.private):
+    if is_address(host) and not reachable(host, private=rules.private):
         raise Refused(f"uri: {host} is not a public address")
 
 
 def _matches(host: str, pattern: str) -> bool:
     return host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

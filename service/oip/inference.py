@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.core.access import Scope
-from service.core.errors import InvalidInput, NotReady, TooLate
+from service.core.errors import NotReady, TooLate
 from service.core.messages import ModelKey, Options
 from service.core.routing import unrouted
 from service.core.status import ModelStatus
@@ -17,7 +17,7 @@ from service.oip.layers import LayerOutputs
 from service.oip.messages import InferRequest, InferResponse
 from service.oip.outputs import declared, plan, provenance, tensors
 from service.oip.pictures import pictures
-from service.rpc.classifier import MAX_ID_CHARS
+from service.rpc.classifier import check_id
 from service.security.gate import CALLER
 from service.telemetry.statistics import Statistics
 
@@ -58,9 +58,8 @@ class OpenInference:
         """Answer one request. `deadline` in seconds of the monotonic clock. Raises any `ServiceError`."""
         if request.timeout_us:
             deadline = min(deadline, self._now() + request.timeout_us / 1e6)
-        for name, text in (("id", request.id), ("route_key", request.route_key)):
-            if len(text) > MAX_ID_CHARS:
-                raise InvalidInput(name, f"at most {MAX_ID_CHARS} characters", f"{len(text)} characters")
+        check_id("id", request.id)
+        check_id("route_key", request.route_key)
         version = describe.version_number(request.version)
         chosen = self._choose(request.model, version, request.label, request.route_key or request.id)
         status = self._catalog.get(request.model, chosen)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import threading
 from concurrent.futures import Future
+
+from service.core.access import is_address
 
 _asked: dict[str, Future[str]] = {}  #: why the name cannot be resolved; "" when it can
 _lock = threading.Lock()
@@ -18,18 +19,10 @@ async def resolved(host: str) -> None:
     The event loop would resolve it as well, but waits for all of its own threads in the end: with dozens of questions
     in line for a server that does not answer, the process could not stop for a minute.
     """
-    if _is_address(host):
+    if is_address(host):
         return
     if failure := await asyncio.shield(asyncio.wrap_future(_ask(host))):
         raise OSError(f"the name {host!r} cannot be resolved: {failure}")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _ask(host: str) -> Future[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 from service.core.admission import computed
 from service.core.errors import Cancelled, ServiceError
@@ -36,10 +36,10 @@ class Line:
         self._keeper = Keeper(post, self._stirred)
         self._supply = Supply(post, self._failed, self._stir)
         self._delivery = Delivery(post, self._stir)
-        parts: dict[str, Any] = {"keeper": self._keeper, "supply": self._supply, "stirred": self._stirred}
-        self._fetcher = Fetcher(post, tuple(Priority), free=lambda: self._idle, **parts)
+        fetcher = partial(Fetcher, post, keeper=self._keeper, supply=self._supply, stirred=self._stirred)
+        self._fetcher = fetcher(tuple(Priority), free=lambda: self._idle)
         # While lanes work on bulk, whoever asks online is not to wait until more work of any kind is wanted.
-        self._urgent = Fetcher(post, ONLINE, free=lambda: int(self._bulk > 0 and not self._idle), **parts)
+        self._urgent = fetcher(ONLINE, free=lambda: int(self._bulk > 0 and not self._idle))
         self._drained = False
         self._keeping = asyncio.create_task(self._keeper.run(), name=f"leases of {post.model}")
         self._fetching = asyncio.create_task(self._fetch(), name=f"work of {post.model}")

@@ -15,13 +15,17 @@ MAX_TOP_K = 1000
 _DEFAULT = Options()
 
 
+def check_id(field: str, text: str) -> None:
+    """Raise `InvalidInput` when what a caller names a request by is too long."""
+    if len(text) > MAX_ID_CHARS:
+        raise InvalidInput(field, f"at most {MAX_ID_CHARS} characters", f"{len(text)} characters")
+
+
 def to_options(request: pb.ClassifyRequest) -> Options:
     """Check everything of a request but its picture, and return its options; raises `InvalidInput`."""
-    if len(request.id) > MAX_ID_CHARS:
-        raise InvalidInput("id", f"at most {MAX_ID_CHARS} characters", f"{len(request.id)} characters")
+    check_id("id", request.id)
     check_name(request.model)
-    if len(request.route_key) > MAX_ID_CHARS:
-        raise InvalidInput("route_key", f"at most {MAX_ID_CHARS} characters", f"{len(request.route_key)} characters")
+    check_id("route_key", request.route_key)
     top_k, min_score = request.top_k, request.min_score
     if top_k > MAX_TOP_K:
         raise InvalidInput("top_k", f"0 (the default, {_DEFAULT.top_k}) to {MAX_TOP_K}", top_k)

@@ -30,15 +30,21 @@ def test_every_setting_is_a_flag(runner: CliRunner) -> None:
     assert [name for name in Config.model_fields if f"VITRINE_{name.upper()}" not in shown] == []
 
 
-def test_only_given_flags_override(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag that is not given leaves the variable in force, one that is given wins."""
-    served: list[Config] = []
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
+    """What `serve` was asked to serve; it ends with `InvalidInput` then."""
+    configs: list[Config] = []
 
     def record(config: Config) -> object:
-        served.append(config)
+        configs.append(config)
         raise InvalidInput("test", "ends here", None)
 
     monkeypatch.setattr(serve, "build_server", record)
+    return configs
+
+
+def test_only_given_flags_override(served: list[Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag that is not given leaves the variable in force, one that is given wins."""
     monkeypatch.setenv("VITRINE_LANES", "3")
     monkeypatch.setenv("VITRINE_BATCH", "8")
     with pytest.raises(InvalidInput, match="ends here"):
@@ -47,15 +53,8 @@ def test_only_given_flags_override(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (served[0].lanes, served[0].batch, served[0].grpc) == (3, 16, "127.0.0.1:0")
 
 
-def test_switches_take_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switches_take_no_value(served: list[Config]) -> None:
     """What comes behind one is another option; lists are written with commas, or as the option repeated."""
-    served: list[Config] = []
-
-    def record(config: Config) -> object:
-        served.append(config)
-        raise InvalidInput("test", "ends here", None)
-
-    monkeypatch.setattr(serve, "build_server", record)
     for providers in (["--providers", "openvino,cpu"], ["--providers", "openvino", "--providers", "cpu"]):
         with pytest.raises(InvalidInput, match="ends here"):
             serve.app(["--insecure", *providers, "--no-introspection"], standalone_mode=False)

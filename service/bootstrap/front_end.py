@@ -6,8 +6,7 @@ from service.bootstrap.doors import Glass
 from service.bootstrap.parts import job_limits, queue_limits
 from service.bootstrap.redis_server import redis_server, vet
 from service.bootstrap.server import Inside, frame, server
-from service.bootstrap.status import surveyed
-from service.bootstrap.surveying import surveying
+from service.bootstrap.surveying import surveyed, surveying
 from service.config import Config
 from service.core.events import Emit
 from service.core.use_cases import ModelCatalog

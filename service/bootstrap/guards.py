@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,13 +10,12 @@ from starlette.types import ASGIApp
 
 from service.api.gatekeeper import Gatekeeper
 from service.config import Config, host_and_port
-from service.core.access import is_loopback, scopes
+from service.core.access import Caller, is_loopback, scopes
 from service.core.errors import InvalidInput
 from service.core.ports import Pacing
-from service.security import keys, tokens
+from service.security import keys
 from service.security.gate import Gate
 from service.security.tls import TlsFiles
-from service.security.tokens import Issuer, Tokens
 from service.security.watched import Watched
 from service.web.gatekeeper import Gatekeeper as HttpGatekeeper
 
@@ -79,14 +78,16 @@ def _gate(config: Config) -> Gate | None:
     return Gate(ring, issued, certified) if ring or issued or certified else None
 
 
-def _tokens(config: Config) -> Tokens | None:
+def _tokens(config: Config) -> Callable[[str], Caller] | None:
     if config.jwt_keys is None:
         return None
+    from service.security import tokens  # noqa: PLC0415 - brings 9 MB of cryptography
+
     for field in ("jwt_issuer", "jwt_audience"):
         if not getattr(config, field):
             raise InvalidInput(field, "must be set together with jwt_keys, lest tokens made for others count", "none")
     public = Watched("jwt_keys", config.jwt_keys, tokens.parse_keys)
-    return Tokens(Issuer(config.jwt_issuer, config.jwt_audience), public.value)
+    return tokens.Tokens(tokens.Issuer(config.jwt_issuer, config.jwt_audience), public.value).caller
 
 
 def _same(ring: keys.KeyRing) -> keys.KeyRing:

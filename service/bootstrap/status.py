@@ -12,12 +12,9 @@ from typing import Any
 
 from service.bootstrap.parts import VERSION
 from service.config import Config
-from service.core.errors import NotReady
 from service.core.messages import ModelKey
 from service.core.ports import Depth
 from service.core.status import ModelStatus
-from service.queues.redis_inspector import RedisInspector
-from service.queues.redis_url import Server
 from service.web.status import Report
 
 Workers = Callable[[], Awaitable[object]]
@@ -66,20 +63,6 @@ def masked(config: Config) -> dict[str, Any]:
         else value
         for name, value in config.model_dump(mode="json").items()
     }
-
-
-def surveyed(server: Server) -> Workers:
-    """Looks at the workers of every model version in Redis; where that is away, says why."""
-
-    async def workers() -> object:
-        try:
-            async with RedisInspector(server) as inspector:
-                lines = await inspector.survey()
-        except NotReady as error:
-            return {"unknown": str(error)}
-        return {str(line.model): [asdict(post) for post in line.workers] for line in lines}
-
-    return workers
 
 
 def _build(role: str) -> dict[str, str]:

@@ -1,11 +1,13 @@
-"""Looks at the queue in Redis every few seconds, for metrics that no single process could count."""
+"""Looks at the queue in Redis: every few seconds, for metrics that no single process could count, and when asked."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
 
+from service.bootstrap.status import Workers
 from service.core.errors import NotReady
 from service.queues.redis_inspector import RedisInspector
 from service.queues.redis_url import Server
@@ -15,6 +17,20 @@ from service.queues.survey import LineSurvey
 EVERY_S = 5.0
 
 Show = Callable[[Sequence[LineSurvey]], None]
+
+
+def surveyed(server: Server) -> Workers:
+    """Looks at the workers of every model version in Redis; where that is away, says why."""
+
+    async def workers() -> object:
+        try:
+            async with RedisInspector(server) as inspector:
+                lines = await inspector.survey()
+        except NotReady as error:
+            return {"unknown": str(error)}
+        return {str(line.model): [asdict(post) for post in line.workers] for line in lines}
+
+    return workers
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cryptography import x509
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -27,6 +26,8 @@ class CertificateExpiry(Collector):
 
 
 def _expiry(file: Path) -> float:
+    from cryptography import x509  # noqa: PLC0415 - 7 MB that only TLS is worth
+
     try:
         return x509.load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc.timestamp()
     except (OSError, ValueError):

@@ -20,11 +20,10 @@ from tests.bench import pictures, report
 from tests.bench.bare import bare
 from tests.bench.ceiling import ceiling, open_engine
 from tests.bench.load import Load, Method, Run
+from tests.bench.plain import plain, rate
 from tests.bench.serving import drive, serve
 
 PHOTOS, ZOO = Path("runs/models"), Path("model/zoo")
-#: Plain fp32 on ONNX Runtime's own CPU provider, one lane per core: what the peers of speed.md run.
-PLAIN = EnginePolicy(("cpu",), "exact", lanes=2, intra_op_threads=1, batch=1)
 
 Measure = Callable[[], float]
 console = Console()
@@ -76,10 +75,7 @@ class Latencies:
 def w1(effort: Effort, folder: Path) -> dict[str, Any]:
     """One JPEG of 500x375 for each unary call, EfficientNet-Lite0, beside bare threads and an empty server."""
     picture = pictures.photograph(folder)
-    own, plain = (
-        open_engine(PHOTOS, "efficientnet-lite0", EnginePolicy()),
-        open_engine(PHOTOS, "efficientnet-lite0", PLAIN),
-    )
+    own, plainly = open_engine(PHOTOS, "efficientnet-lite0", EnginePolicy()), plain(PHOTOS, "efficientnet-lite0")
     latencies = Latencies()
     with (
         serve(PHOTOS) as served,
@@ -89,7 +85,7 @@ def w1(effort: Effort, folder: Path) -> dict[str, Any]:
         load_ = Load(served.grpc, "efficientnet-lite0", str(picture), 1, effort.seconds)
         measures: dict[str, Measure] = {
             "ceiling": lambda: ceiling(own, picture.read_bytes(), effort.seconds),
-            "plain fp32 ceiling": lambda: ceiling(plain, picture.read_bytes(), effort.seconds),
+            report.PLAIN: lambda: rate(plainly, picture.read_bytes(), effort.seconds),
             "empty handler, 32 open": lambda: drive(replace(load_, server=echo, concurrency=32)).per_second,
         }
         for concurrency in (1, 8, 32):

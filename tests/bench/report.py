@@ -108,6 +108,8 @@ def markdown(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+#: The row that `tests.bench.plain` gives.
+PLAIN = "plain fp32 ceiling"
 TITLES = {
     "W1": "W1: one JPEG 500x375 per call, EfficientNet-Lite0",
     "W2": "W2: one PNG 28x28 per call, digits",
@@ -131,7 +133,17 @@ def _workload(found: Results) -> list[str]:
             else "| | |"
         )
         lines.append(f"| {name} | {row['per_second']:,.0f} | {row['per_second'] / ceiling:.2f} | {served} |")
-    return lines
+    return lines + (_beside_plain(found["rows"]) if PLAIN in found["rows"] else [])
+
+
+def _beside_plain(rows: Results) -> list[str]:
+    plain = rows[PLAIN]["per_second"]
+    served = ", ".join(f"{rows[name]['per_second'] / plain:.2f} ({name})" for name in rows if "p50_ms" in rows[name])
+    return [
+        "",
+        "The plain fp32 ceiling is what a server without Vitrine's shortcuts reaches at most (tests/bench/plain.py).",
+        f"Times that: {served}.",
+    ]
 
 
 def plot(results: Results, path: Path) -> None:

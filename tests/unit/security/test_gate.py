@@ -22,7 +22,7 @@ Make = Callable[..., str]
 def gate() -> Gate:
     ring, known = keys.parse(ENTRY), parse_keys(public(PRIVATE))
     tokens = Tokens(Issuer("https://id.example", "vitrine"), lambda: known)
-    return Gate(lambda: ring, tokens, frozenset({Scope.JOBS}))
+    return Gate(lambda: ring, tokens.caller, frozenset({Scope.JOBS}))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from service.queues.redis_keeper import Keeper
 from service.queues.redis_link import Away, Link, Rejected
 from service.queues.redis_site import Post
 from service.queues.redis_supply import Supply
+from service.queues.stirring import Stirring
 
 _UNBLOCK_AGAIN_S = 0.05
 #: How long urgent work alone is waited for while all the bulk work that may be held is being fetched.
@@ -33,7 +34,7 @@ _AHEAD_S, _AHEAD = 0.05, 4
 class Fetcher:
     """Puts deliveries of these `priorities` on the shelf; an async context manager.
 
-    `free()` tells how many lanes would take some at once; `stirred` is pulsed when that may change.
+    `free()` tells how many lanes would take some at once; who waits for that is woken by `stirring`.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Fetcher:
         *,
         keeper: Keeper,
         supply: Supply,
-        stirred: asyncio.Event,
+        stirring: Stirring,
         free: Callable[[], int],
     ) -> None:
         self._post = post
@@ -52,7 +53,7 @@ class Fetcher:
         self._streams = [post.keys.stream(priority) for priority in priorities]
         self._keeper = keeper
         self._supply = supply
-        self._stirred = stirred
+        self._stirring = stirring
         self._free = free
         self._link = Link(post.site.server, post.site.times.block_s + post.site.times.patience_s)
         self._connections = 0  #: of the commands, when leases were last compared
@@ -83,7 +84,7 @@ class Fetcher:
     def stop(self) -> None:
         """Begin nothing more."""
         self._closing = True
-        self._stir()
+        self._stirring.stir()
 
     async def stopped(self) -> None:
         """After `stop`: end the read that is under way."""
@@ -130,8 +131,7 @@ class Fetcher:
     # What to read
 
     async def _fetch(self) -> int:
-        while not (self.hungry or self._closing):
-            await self._stirred.wait()
+        await self._stirring.until(lambda: self.hungry or self._closing)
         if self._closing:
             return 0
         return await (self._by_urgency() if self._backlogged else self._blocking())
@@ -182,12 +182,12 @@ class Fetcher:
             priority = priorities[streams.index(stream.decode())]
             for first in range(0, len(entries), _SLICE):
                 if first:
-                    self._stir()
+                    self._stirring.stir()
                     await asyncio.sleep(0)  # others have a turn of the event loop
                 works = self._known(entries[first : first + _SLICE])
                 await self._supply.stock(works, priority)
                 taken += len(works)
-        self._stir()
+        self._stirring.stir()
         if self._keeper.foreign:
             for stream in streams:
                 await self._release(stream)
@@ -197,7 +197,3 @@ class Fetcher:
         works = [(entry, read_work(entry, fields)) for entry, fields in entries]
         self._keeper.foreign.update(entry for entry, work in works if work is None)
         return [work for _, work in works if work is not None]
-
-    def _stir(self) -> None:
-        self._stirred.set()
-        self._stirred.clear()

@@ -13,6 +13,7 @@ from service.queues.leases import Held
 from service.queues.redis_link import Away, Rejected
 from service.queues.redis_mending import mend
 from service.queues.redis_site import Post
+from service.queues.stirring import Stirring
 
 _LOOK_AT = 64
 _SWEEP_S = 10.0
@@ -22,15 +23,15 @@ _UPTIME = re.compile(rb"uptime_in_seconds:(\d+)")
 class Keeper:
     """`announced` is set once the model version may be asked for; `released` counts what waits to be claimed.
 
-    `foreign` are entries of another schema, which this worker leaves alone; `stirred` is pulsed when there is
-    something to claim.
+    `foreign` are entries of another schema, which this worker leaves alone; who waits for something to claim is woken
+    by `stirring`.
     """
 
-    def __init__(self, post: Post, stirred: asyncio.Event) -> None:
+    def __init__(self, post: Post, stirring: Stirring) -> None:
         self._post = post
         self._site = post.site
         self._times = post.site.times
-        self._stirred = stirred
+        self._stirring = stirring
         self._about = announcement.write(post.engine)
         self._about_there = False
         self._mended = False
@@ -180,5 +181,4 @@ class Keeper:
         self.foreign -= looked_for - seen
         self.released = sum(waiting for waiting, _, _ in found)
         if self.released:
-            self._stirred.set()
-            self._stirred.clear()
+            self._stirring.stir()

@@ -22,6 +22,7 @@ from service.queues.redis_keeper import Keeper
 from service.queues.redis_link import Away, Rejected
 from service.queues.redis_site import Post
 from service.queues.redis_supply import Supply
+from service.queues.stirring import Stirring
 
 
 class Line:
@@ -30,13 +31,13 @@ class Line:
     def __init__(self, post: Post) -> None:
         self._post = post
         self._site = post.site
-        self._stirred = asyncio.Event()
+        self._stirring = Stirring()
         self._idle = 0  #: lanes that wait
         self._bulk = 0  #: leases of bulk work in the hands of lanes, which will be idle soon
-        self._keeper = Keeper(post, self._stirred)
-        self._supply = Supply(post, self._failed, self._stir)
-        self._delivery = Delivery(post, self._stir)
-        fetcher = partial(Fetcher, post, keeper=self._keeper, supply=self._supply, stirred=self._stirred)
+        self._keeper = Keeper(post, self._stirring)
+        self._supply = Supply(post, self._failed, self._stirring.stir)
+        self._delivery = Delivery(post, self._stirring.stir)
+        fetcher = partial(Fetcher, post, keeper=self._keeper, supply=self._supply, stirring=self._stirring)
         self._fetcher = fetcher(tuple(Priority), free=lambda: self._idle)
         # While lanes work on bulk, whoever asks online is not to wait until more work of any kind is wanted.
         self._urgent = fetcher(ONLINE, free=lambda: int(self._bulk > 0 and not self._idle))
@@ -57,7 +58,7 @@ class Line:
         if not task.cancelled() and (error := task.exception()):
             self.error = error
             self._keeper.announced.set()
-            self._stir()
+            self._stirring.stir()
 
     def _check(self) -> None:
         if self.error is not None:
@@ -72,8 +73,7 @@ class Line:
     async def _close(self) -> None:
         await self._stopped()
         await asyncio.wait([self._fetching])
-        while self._post.shelf.held:
-            await self._stirred.wait()
+        await self._stirring.until(lambda: not self._post.shelf.held)
         await self._leave()
 
     async def end(self) -> None:
@@ -124,12 +124,11 @@ class Line:
             if not await self._keeper.retire():
                 await self._work_off()
         self._drained = True
-        self._stir()
+        self._stirring.stir()
 
     async def _work_off(self) -> None:
         while True:
-            while not self._fetcher.hungry:
-                await self._stirred.wait()
+            await self._stirring.until(lambda: self._fetcher.hungry)
             if not (await self._fetcher.rest() or self._keeper.released or self._post.shelf.waiting):
                 return
 
@@ -152,10 +151,11 @@ class Line:
     async def _wait(self) -> None:
         """Until there is something for a lane: each of them that looked in vain would call the others for ever."""
         self._idle += 1
-        self._stir()
+        self._stirring.stir()
         try:
-            while not (self._post.shelf.waiting or self._keeper.released or self._drained or self.error):
-                await self._stirred.wait()
+            await self._stirring.until(
+                lambda: self._post.shelf.waiting or self._keeper.released or self._drained or self.error
+            )
         finally:
             self._idle -= 1
 
@@ -163,7 +163,7 @@ class Line:
         taken = self._post.shelf.take(limit, self._site.now())
         leases = self._start(taken)
         if taken:
-            self._stir()
+            self._stirring.stir()
         return leases
 
     def _start(self, taken: Sequence[Held]) -> list[Lease]:
@@ -261,10 +261,6 @@ class Line:
         """An item of a job has no picture."""
         self._keeper.progress_s = self._site.now()
         self._delivery.deliver([(held, error)], 0.0)
-
-    def _stir(self) -> None:
-        self._stirred.set()
-        self._stirred.clear()
 
 
 def _held(lease: Lease) -> Held:

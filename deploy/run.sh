@@ -5,7 +5,8 @@ set -euo pipefail
 bin=${BIN:-.venv/bin} model=$1 pictures=$2
 shift 2
 
-"$bin/vitrine" serve "$@" &
+# Lines of single requests would fall into the table below.
+VITRINE_LOG_REQUESTS_PER_S=${VITRINE_LOG_REQUESTS_PER_S:-0} "$bin/vitrine" serve "$@" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" || true' EXIT
 

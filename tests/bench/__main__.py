@@ -34,7 +34,7 @@ class Effort:
     """How long each slice lasts, how many rounds there are, and how many requests the memory run sends."""
 
     seconds: float = 3.0
-    rounds: int = 3
+    rounds: int = 7
     memory_requests: int = 200_000
 
 

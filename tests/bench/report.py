@@ -29,6 +29,7 @@ def measured(parts: Mapping[str, Callable[[], Any]], path: Path, only: Collectio
     None while it lacks a part, which is said.
     """
     kept = json.loads(path.read_text()) if only and path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
     results = kept | {name: parts[name]() for name in only or parts}
     path.write_text(json.dumps(results, indent=2) + "\n")
     if missing := parts.keys() - results.keys():

@@ -39,6 +39,21 @@ perf-analyzer: .venv-clients/.done ## install Triton's perf_analyzer for its tes
 
 clients: .venv-clients/.done ## install tritonclient, kserve and grpcurl for the tests that speak with them
 
+# The servers that ours is measured beside, apart from each other where their needs clash.
+PLAIN = onnxruntime==1.24.4 simplejpeg==1.9.0 pillow numpy
+.venv-peers/.done:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --quiet $(PLAIN) mosec==0.9.8 litserve==0.2.19 bentoml==1.4.40 'ray[serve]==2.60.0'
+	@touch $@
+
+.venv-mlserver/.done:
+	$(PYTHON) -m venv .venv-mlserver
+	.venv-mlserver/bin/python -m pip install --quiet --quiet $(PLAIN) mlserver==1.7.1
+	@touch $@
+
+peers: setup .venv-peers/.done .venv-mlserver/.done ## measure other servers and ours beside each other; writes docs/bench-peers.md
+	$(BIN)/python -m tests.bench.peers
+
 setup: .venv/.develop ## install everything a developer needs
 
 run: .venv/.serve ## serve the shipped models, classify a few real pictures, and keep serving
@@ -116,6 +131,6 @@ photos: setup ## publish EfficientNet-Lite0 (ImageNet) into runs/models and serv
 	BIN=$(BIN) deploy/run.sh efficientnet-lite0 runs/photographs --models runs/models
 
 clean: ## remove what the targets made, but not runs/ and data/
-	rm -rf .venv .venv-clients *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf .venv .venv-clients .venv-peers .venv-mlserver *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
-.PHONY: help setup clients perf-analyzer run lint test chaos images fuzz soak bench proto up down smoke requirements train-digits photos clean
+.PHONY: help setup clients perf-analyzer run lint test chaos images fuzz soak bench peers proto up down smoke requirements train-digits photos clean

@@ -6,6 +6,8 @@ Everything compared is measured in one run, in interleaved rounds; medians are q
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,9 +20,10 @@ from rich.console import Console
 from service.engine.loading import EnginePolicy
 from tests.bench import pictures, report
 from tests.bench.bare import bare
-from tests.bench.ceiling import ceiling, open_engine
+from tests.bench.ceiling import ceiling, newest, open_engine
 from tests.bench.load import Load, Method, Run
-from tests.bench.plain import plain, rate
+from tests.bench.peers.plain_model import PlainModel
+from tests.bench.plain import rate, write_plain
 from tests.bench.serving import drive, serve
 
 PHOTOS, ZOO = Path("runs/models"), Path("model/zoo")
@@ -75,7 +78,8 @@ class Latencies:
 def w1(effort: Effort, folder: Path) -> dict[str, Any]:
     """One JPEG of 500x375 for each unary call, EfficientNet-Lite0, beside bare threads and an empty server."""
     picture = pictures.photograph(folder)
-    own, plainly = open_engine(PHOTOS, "efficientnet-lite0", EnginePolicy()), plain(PHOTOS, "efficientnet-lite0")
+    own = open_engine(PHOTOS, "efficientnet-lite0", EnginePolicy())
+    plain = PlainModel(write_plain(PHOTOS, "efficientnet-lite0", folder))
     latencies = Latencies()
     with (
         serve(PHOTOS) as served,
@@ -85,7 +89,7 @@ def w1(effort: Effort, folder: Path) -> dict[str, Any]:
         load_ = Load(served.grpc, "efficientnet-lite0", str(picture), 1, effort.seconds)
         measures: dict[str, Measure] = {
             "ceiling": lambda: ceiling(own, picture.read_bytes(), effort.seconds),
-            report.PLAIN: lambda: rate(plainly, picture.read_bytes(), effort.seconds),
+            report.PLAIN: lambda: rate(plain, picture.read_bytes(), effort.seconds),
             "empty handler, 32 open": lambda: drive(replace(load_, server=echo, concurrency=32)).per_second,
         }
         for concurrency in (1, 8, 32):
@@ -143,9 +147,22 @@ def startup() -> dict[str, Any]:
                     pass  # the tuning is remembered from here on
                 with serve(Path(only), providers=providers) as served:
                     drive(Load(served.grpc, model, str(_any_picture(Path(only), model)), 8, seconds=2.0))
-                    found[f"{model}, {providers}"] = {"ready_s": served.ready_s, "rss_mib": served.rss_mib()}
+                    found[f"{model}, {providers}"] = {
+                        "ready_s": served.ready_s,
+                        "rss_mib": served.rss_mib(),
+                        "bare_mib": _bare_mib(Path(only), model, providers),
+                    }
                     console.print(f"start-up: {model}, {providers}: {found[f'{model}, {providers}']}")
     return found
+
+
+def _bare_mib(models: Path, model: str, providers: str) -> float:
+    """Resident memory of ONNX Runtime alone with the same file and the provider that is chosen for it."""
+    chosen = open_engine(models, model, EnginePolicy("auto" if providers == "auto" else (providers,))).tuning.chosen
+    key = newest(models, model)
+    file = models / key.name / str(key.version) / "model.onnx"
+    command = [sys.executable, "-m", "tests.bench.bare_engine", str(file), chosen.provider, chosen.precision]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def _any_picture(folder: Path, model: str) -> Path:

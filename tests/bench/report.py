@@ -95,10 +95,13 @@ def markdown(results: Results) -> str:
         "",
         "## Start-up and memory",
         "",
-        "| model, providers | ready after, s | resident, MiB |",
-        "|---|--:|--:|",
+        "| model, providers | ready after, s | resident, MiB | ONNX Runtime alone, MiB |",
+        "|---|--:|--:|--:|",
     ]
-    lines += [f"| {case} | {row['ready_s']:.2f} | {row['rss_mib']:.0f} |" for case, row in results["startup"].items()]
+    lines += [
+        f"| {case} | {row['ready_s']:.2f} | {row['rss_mib']:.0f} | {row['bare_mib']:.0f} |"
+        for case, row in results["startup"].items()
+    ]
     memory = results["memory"]
     slope_ = f"{memory['slope_mib_per_100k']:+.2f} MiB per 100,000"
     lines += [
@@ -142,7 +145,8 @@ def _beside_plain(rows: Results) -> list[str]:
     served = ", ".join(f"{rows[name]['per_second'] / plain:.2f} ({name})" for name in rows if "p50_ms" in rows[name])
     return [
         "",
-        "The plain fp32 ceiling is what a server without Vitrine's shortcuts reaches at most (tests/bench/plain.py).",
+        "The plain fp32 ceiling is what a server without Vitrine's shortcuts reaches at most",
+        "(tests/bench/peers/plain_model.py).",
         f"Times that: {served}.",
     ]
 

@@ -48,7 +48,7 @@ PLAIN = onnxruntime==1.24.4 simplejpeg==1.9.0 pillow numpy
 
 .venv-mlserver/.done:
 	$(PYTHON) -m venv .venv-mlserver
-	.venv-mlserver/bin/python -m pip install --quiet --quiet $(PLAIN) mlserver==1.7.1
+	.venv-mlserver/bin/python -m pip install --quiet --quiet $(PLAIN) mlserver==1.7.1 uvloop==0.21.0
 	@touch $@
 
 peers: setup .venv-peers/.done .venv-mlserver/.done ## measure other servers and ours beside each other; writes docs/bench-peers.md

@@ -12,7 +12,7 @@ from ray import serve
 from starlette.requests import Request
 
 
-@serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=100)
+@serve.deployment(num_replicas=2, max_ongoing_requests=100, logging_config={"enable_access_log": False})
 class Classifier:
     def __init__(self) -> None:
         self._model = PlainModel.here()

@@ -124,7 +124,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def main(*, rounds: int = 3, seconds: float = 4.0, only: report.Only = None, out: Path = Path("docs")) -> None:
+def main(*, rounds: int = 3, seconds: float = 2.0, only: report.Only = None, out: Path = Path("docs")) -> None:
     """Measure all servers and write the report."""
     photos, zoo = Path("runs/models"), Path("model/zoo")
     pictures.publish_photos(photos)

@@ -18,12 +18,13 @@ import typer
 from rich.console import Console
 
 from service.engine.loading import EnginePolicy
+from service.engine.store import ModelStore
 from tests.bench import pictures, report
 from tests.bench.bare import bare
 from tests.bench.ceiling import ceiling, newest, open_engine
-from tests.bench.load import Load, Method, Run
+from tests.bench.load import Load, Method, Run, median
 from tests.bench.peers.plain_model import PlainModel
-from tests.bench.plain import rate, write_plain
+from tests.bench.plain import plain_ceiling, write_plain
 from tests.bench.serving import drive, serve
 
 PHOTOS, ZOO = Path("runs/models"), Path("model/zoo")
@@ -69,10 +70,7 @@ class Latencies:
 
     def median(self, name: str) -> Run:
         """The median of each number over the rounds; failures are summed."""
-        runs = self.runs[name]
-        middle = {field: statistics.median(getattr(run, field) for run in runs) for field in ("p50_ms", "p99_ms")}
-        rate = statistics.median(run.per_second for run in runs)
-        return Run(rate, middle["p50_ms"], middle["p99_ms"], sum(run.failed for run in runs))
+        return median(self.runs[name])
 
 
 def w1(effort: Effort, folder: Path) -> dict[str, Any]:
@@ -89,7 +87,7 @@ def w1(effort: Effort, folder: Path) -> dict[str, Any]:
         load_ = Load(served.grpc, "efficientnet-lite0", str(picture), 1, effort.seconds)
         measures: dict[str, Measure] = {
             "ceiling": lambda: ceiling(own, picture.read_bytes(), effort.seconds),
-            report.PLAIN: lambda: rate(plain, picture.read_bytes(), effort.seconds),
+            report.PLAIN: lambda: plain_ceiling(plain, picture.read_bytes(), effort.seconds),
             "empty handler, 32 open": lambda: drive(replace(load_, server=echo, concurrency=32)).per_second,
         }
         for concurrency in (1, 8, 32):
@@ -159,8 +157,7 @@ def startup() -> dict[str, Any]:
 def _bare_mib(models: Path, model: str, providers: str) -> float:
     """Resident memory of ONNX Runtime alone with the same file and the provider that is chosen for it."""
     chosen = open_engine(models, model, EnginePolicy("auto" if providers == "auto" else (providers,))).tuning.chosen
-    key = newest(models, model)
-    file = models / key.name / str(key.version) / "model.onnx"
+    file = ModelStore(models).open(newest(models, model)).folder / "model.onnx"
     command = [sys.executable, "-m", "tests.bench.bare_engine", str(file), chosen.provider, chosen.precision]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +32,27 @@ def open_engine(models: Path, model: str, policy: EnginePolicy) -> OnnxEngine:
 def ceiling(engine: OnnxEngine, picture: bytes, seconds: float) -> float:
     """Pictures per second of `setting.hands` threads, each decoding and running batch after batch."""
     setting = engine.tuning.chosen
+
+    def batch() -> int:
+        pixels = np.stack([decode(picture, engine.spec, LIMITS) for _ in range(setting.batch)])
+        scores(engine.run(pixels), engine.spec).argmax(axis=1)
+        return setting.batch
+
+    return rate(batch, setting.hands, seconds)
+
+
+def rate(step: Callable[[], int], threads: int, seconds: float) -> float:
+    """Pictures per second of so many threads, each taking step after step; a step returns how many it was."""
     end = time.perf_counter() + seconds
-    counts = [0] * setting.hands
+    counts = [0] * threads
 
-    def work(lane: int) -> None:
+    def work(thread: int) -> None:
         while time.perf_counter() < end:
-            batch = np.stack([decode(picture, engine.spec, LIMITS) for _ in range(setting.batch)])
-            scores(engine.run(batch), engine.spec).argmax(axis=1)
-            counts[lane] += setting.batch
+            counts[thread] += step()
 
-    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(setting.hands)]
-    for thread in threads:
+    running = [threading.Thread(target=work, args=(thread,)) for thread in range(threads)]
+    for thread in running:
         thread.start()
-    for thread in threads:
+    for thread in running:
         thread.join()
     return sum(counts) / seconds

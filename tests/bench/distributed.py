@@ -22,7 +22,7 @@ from rich.console import Console
 
 from service.client import AsyncClient
 from tests.bench import capacity, cost, pictures, redis_hop, report, scaling
-from tests.bench.load import Load, Run
+from tests.bench.load import Load, Run, median
 from tests.bench.serving import drive, serve, work
 from tests.guide import png
 from tests.integration.distributed.deployment import Deployment
@@ -76,14 +76,7 @@ def w1(effort: Effort) -> dict[str, Any]:
                     run = drive(replace(load_, server=server.grpc, concurrency=concurrency))
                     runs.setdefault(f"{name}, {concurrency} open", []).append(run)
                     console.print(f"W1, {name}, {concurrency} open: {run}")
-    return {name: asdict(_median(of)) for name, of in runs.items()}
-
-
-def _median(runs: list[Run]) -> Run:
-    middle = {
-        field: statistics.median(getattr(run, field) for run in runs) for field in ("per_second", "p50_ms", "p99_ms")
-    }
-    return Run(**middle, failed=sum(run.failed for run in runs))
+    return {name: asdict(median(of)) for name, of in runs.items()}
 
 
 def scaling_rows(effort: Effort) -> list[scaling.Row]:
@@ -152,7 +145,7 @@ def markdown(results: dict[str, Any]) -> str:
         "",
         "Measured by `make bench`; Redis, front-end, worker and client share this machine's cores.",
         "",
-        f"{machine['date']}: {machine['cores']} cores of {machine['cpu']}. Python {machine['python']}.",
+        report.on(machine),
         "",
         f"## {report.TITLES['W1']}",
         "",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +33,7 @@ from service.introspect.pictures import PictureStore
 from service.introspect.tapping import Subject
 from tests.bench import pictures, report
 from tests.bench.dumps import dumping
-from tests.bench.load import Load, Run
+from tests.bench.load import Load, Run, median
 from tests.bench.serving import drive, serve
 
 PHOTOS, ZOO = Path("runs/models"), Path("model/zoo")
@@ -122,19 +121,12 @@ def beside(models: Path, name: str, picture: Path, *, open_requests: int, second
                 peak = max(peak, served.rss_mib())
             dumps += len(taken)
     return {
-        "without": asdict(_median(without)),
-        "with": asdict(_median(with_)),
+        "without": asdict(median(without)),
+        "with": asdict(median(with_)),
         "rss_alone": rss_alone,
         "rss_peak": peak,
         "dumps_per_s": dumps / seconds / rounds,
     }
-
-
-def _median(runs: list[Run]) -> Run:
-    middle = {
-        name: statistics.median(getattr(run, name) for run in runs) for name in ("per_second", "p50_ms", "p99_ms")
-    }
-    return Run(**middle, failed=sum(run.failed for run in runs))
 
 
 def markdown(found: Mapping[str, Found]) -> str:

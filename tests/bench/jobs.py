@@ -189,7 +189,7 @@ def markdown(results: dict[str, Any]) -> str:
         "this machine's cores; accepted items are fsynced. A job that is *handed in* comes from a process that sends",
         "as fast as it can, all the while.",
         "",
-        f"{machine['date']}: {machine['cores']} cores of {machine['cpu']}. Python {machine['python']}.",
+        report.on(machine),
     ]
     for name, found in results["deployments"].items():
         job = found["job"]

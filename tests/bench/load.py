@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from service.rpc.pb.vitrine.v1.classifier_pb2_grpc import ClassifierStub
 
 Method = Literal["unary", "stream", "batch"]
 BATCH = 64
+WARM_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Load:
     concurrency: int
     seconds: float
     method: Method = "unary"
-    warm_s: float = 0.5
+    warm_s: float = WARM_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,21 @@ class Run:
     failed: int
 
 
-class Clock:
-    """Latencies of calls that ended within the measured window."""
+def median(runs: Sequence[Run]) -> Run:
+    """The median of each number; failures are summed."""
+    middle = {
+        field: statistics.median(getattr(run, field) for run in runs) for field in ("per_second", "p50_ms", "p99_ms")
+    }
+    return Run(**middle, failed=sum(run.failed for run in runs))
 
-    def __init__(self, load: Load) -> None:
-        self.begin = time.perf_counter() + load.warm_s
-        self.end = self.begin + load.seconds
+
+class Clock:
+    """Latencies of calls that ended within the measured `seconds`, which follow a warm-up."""
+
+    def __init__(self, seconds: float, warm_s: float = WARM_S) -> None:
+        self._seconds = seconds
+        self.begin = time.perf_counter() + warm_s
+        self.end = self.begin + seconds
         self.latencies: list[float] = []
         self.failed = 0
 
@@ -63,6 +74,11 @@ class Clock:
         now = time.perf_counter()
         if self.begin <= now < self.end:
             self.latencies.append(now - started)
+
+    def run(self, pictures: int = 1) -> Run:
+        """What was measured, of calls with so many pictures each."""
+        p50, p99 = np.percentile(self.latencies, [50, 99]) * 1000
+        return Run(len(self.latencies) * pictures / self._seconds, float(p50), float(p99), self.failed)
 
 
 async def unary(stub: ClassifierStub, request: pb.ClassifyRequest, load: Load, clock: Clock) -> None:
@@ -124,11 +140,9 @@ async def measure(load: Load, picture: bytes) -> Run:
         stub = ClassifierStub(channel)
         request = pb.ClassifyRequest(model=load.model, image=picture)
         await stub.Classify(request, wait_for_ready=True, timeout=60)
-        clock = Clock(load)
+        clock = Clock(load.seconds, load.warm_s)
         await METHODS[load.method](stub, request, load, clock)
-    p50, p99 = np.percentile(clock.latencies, [50, 99]) * 1000
-    pictures = len(clock.latencies) * (BATCH if load.method == "batch" else 1)
-    return Run(pictures / load.seconds, float(p50), float(p99), clock.failed)
+    return clock.run(BATCH if load.method == "batch" else 1)
 
 
 def main() -> None:

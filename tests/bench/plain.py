@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from pathlib import Path
 
 import onnx
@@ -12,7 +10,7 @@ from onnx.utils import Extractor
 
 from service.core.spec import OUTPUT_NAME
 from service.engine.store import ModelStore
-from tests.bench.ceiling import newest
+from tests.bench.ceiling import newest, rate
 from tests.bench.peers.plain_model import PlainModel
 
 _LANES = 2
@@ -41,19 +39,11 @@ def write_plain(models: Path, model: str, folder: Path) -> Path:
     return folder
 
 
-def rate(model: PlainModel, picture: bytes, seconds: float) -> float:
+def plain_ceiling(model: PlainModel, picture: bytes, seconds: float) -> float:
     """Pictures per second of one thread for each of two cores."""
-    end = time.perf_counter() + seconds
-    counts = [0] * _LANES
 
-    def work(lane: int) -> None:
-        while time.perf_counter() < end:
-            model.classify(picture)
-            counts[lane] += 1
+    def one() -> int:
+        model.classify(picture)
+        return 1
 
-    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(_LANES)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / seconds
+    return rate(one, _LANES, seconds)

@@ -53,6 +53,11 @@ def host() -> Results:
     }
 
 
+def on(machine: Results) -> str:
+    """When and where that was, in a line."""
+    return f"{machine['date']}: {machine['cores']} cores of {machine['cpu']}. Python {machine['python']}."
+
+
 def workload(
     name: str, tuning: Tuning, rates: dict[str, float], served: Collection[str], median: Callable[[str], Run]
 ) -> Results:
@@ -86,7 +91,7 @@ def markdown(results: Results) -> str:
         "",
         "Measured by `make bench`; the client runs on the same cores. Medians of interleaved rounds.",
         "",
-        f"{machine['date']}: {machine['cores']} cores of {machine['cpu']}. Python {machine['python']}.",
+        on(machine),
         f"ONNX Runtime {machine['onnxruntime']} ({', '.join(machine['providers'])}). grpcio {machine['grpcio']}.",
     ]
     for name in ("W1", "W2"):

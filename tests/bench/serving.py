@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from pathlib import Path
 import psutil
 
 from tests.bench.load import Load, Run
+from tests.bench.peers.load import Posts
+from tests.servers import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Served:
 @contextlib.contextmanager
 def serve(models: Path, **settings: str) -> Iterator[Served]:
     """`vitrine serve` over `models`, with VITRINE_* `settings`; ended with SIGTERM."""
-    grpc, http = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+    grpc, http = (f"127.0.0.1:{free_port()}" for _ in range(2))
     started = time.perf_counter()
     with _running("serve", http, {"grpc": grpc, "models": str(models)} | settings) as process:
         yield Served(grpc, http, psutil.Process(process.pid), time.perf_counter() - started)
@@ -46,7 +47,7 @@ def serve(models: Path, **settings: str) -> Iterator[Served]:
 @contextlib.contextmanager
 def work(models: Path, redis: str, **settings: str) -> Iterator[psutil.Process]:
     """`vitrine worker` for the queue at `redis`, likewise: its supervisor, whose child computes."""
-    http = f"127.0.0.1:{_free_port()}"
+    http = f"127.0.0.1:{free_port()}"
     with _running("worker", http, {"redis": redis, "models": str(models)} | settings) as process:
         yield psutil.Process(process.pid)
 
@@ -66,14 +67,14 @@ def _running(command: str, http: str, settings: dict[str, str]) -> Iterator[subp
 
 def drive(load: Load) -> Run:
     """Run one load in a client process."""
-    command = [sys.executable, "-m", "tests.bench.load", json.dumps(asdict(load))]
+    return driven("tests.bench.load", load)
+
+
+def driven(client: str, load: Load | Posts) -> Run:
+    """What the module `client` prints of one load, in a process of its own."""
+    command = [sys.executable, "-m", client, json.dumps(asdict(load))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return Run(**json.loads(done.stdout))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def _wait_until_ready(http: str, process: subprocess.Popen[bytes]) -> None:

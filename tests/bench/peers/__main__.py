@@ -6,13 +6,10 @@ model (`plain_model`) with two worker processes, as their documentation shows; V
 
 from __future__ import annotations
 
-import json
-import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +18,14 @@ from typing import Any
 import typer
 
 from tests.bench import pictures, report
-from tests.bench.load import Load, Run
+from tests.bench.load import Load, Run, median
 from tests.bench.peers.load import Posts
 from tests.bench.peers.peer import PEERS, Peer, running
 from tests.bench.plain import write_plain
-from tests.bench.serving import drive, serve
+from tests.bench.serving import drive, driven, serve
 
 _CONCURRENCIES = (1, 8, 32)
+_CLIENT = "tests.bench.peers.load"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +42,9 @@ def of_peer(peer: Peer, load: Workload, folder: Path, seconds: float) -> dict[in
     body, picture = folder / "body", load.picture.read_bytes()
     body.write_bytes(peer.encode(picture))
     with running(peer, folder, picture) as port:
-        _post(Posts(port, peer.path, str(body), peer.content_type, 2, seconds=2.0))  # each process has to warm up
-        return {c: _post(Posts(port, peer.path, str(body), peer.content_type, c, seconds)) for c in _CONCURRENCIES}
-
-
-def _post(posts: Posts) -> Run:
-    command = [sys.executable, "-m", "tests.bench.peers.load", json.dumps(asdict(posts))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return Run(**json.loads(done.stdout))
+        sent = Posts(port, peer.path, str(body), peer.content_type, 2, seconds=2.0)
+        driven(_CLIENT, sent)  # each process has to warm up
+        return {c: driven(_CLIENT, replace(sent, concurrency=c, seconds=seconds)) for c in _CONCURRENCIES}
 
 
 def of_vitrine(load: Workload, precision: str, seconds: float) -> dict[int, Run]:
@@ -59,7 +52,7 @@ def of_vitrine(load: Workload, precision: str, seconds: float) -> dict[int, Run]
     with serve(load.models, precision=precision) as served:
         sent = Load(served.grpc, load.model, str(load.picture), 2, seconds=2.0)
         drive(sent)
-        return {c: drive(Load(served.grpc, load.model, str(load.picture), c, seconds)) for c in _CONCURRENCIES}
+        return {c: drive(replace(sent, concurrency=c, seconds=seconds)) for c in _CONCURRENCIES}
 
 
 def compared(load: Workload, rounds: int, seconds: float) -> dict[str, Any]:
@@ -77,13 +70,7 @@ def compared(load: Workload, rounds: int, seconds: float) -> dict[str, Any]:
                 for concurrency, run in turn().items():
                     seen.setdefault(name, {}).setdefault(concurrency, []).append(run)
                     print(f"{load.model}, round {round_ + 1}: {name}, {concurrency} open: {run.per_second:.0f}/s")
-    return {name: {str(c): _median(runs) for c, runs in found.items()} for name, found in seen.items()}
-
-
-def _median(runs: list[Run]) -> dict[str, float]:
-    fields = ("per_second", "p50_ms", "p99_ms")
-    middle = {field: statistics.median(getattr(run, field) for run in runs) for field in fields}
-    return middle | {"failed": sum(run.failed for run in runs)}
+    return {name: {str(c): asdict(median(runs)) for c, runs in found.items()} for name, found in seen.items()}
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -98,7 +85,7 @@ def markdown(results: dict[str, Any]) -> str:
         "base64 in JSON where they take no bytes; of an answer their client looks at the status alone. Vitrine is as",
         "`vitrine serve` starts, and with `--precision exact`, asked by gRPC.",
         "",
-        f"{machine['date']}: {machine['cores']} cores of {machine['cpu']}. Python {machine['python']}.",
+        report.on(machine),
         f"{', '.join(f'{name} {number}' for name, number in results['versions'].items())}.",
     ]
     for name, title in (("W1", report.TITLES["W1"]), ("W2", report.TITLES["W2"])):

@@ -13,10 +13,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import uvloop
 
-from tests.bench.load import Clock, Load, Run
+from tests.bench.load import Clock, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ async def measure(posts: Posts, body: bytes) -> Run:
     """Drive one load."""
     head = f"POST {posts.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {posts.content_type}\r\n"
     request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    clock = Clock(Load("", "", "", posts.concurrency, posts.seconds))
+    clock = Clock(posts.seconds)
 
     async def caller() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", posts.port)
@@ -49,8 +48,7 @@ async def measure(posts: Posts, body: bytes) -> Run:
         writer.close()
 
     await asyncio.gather(*(caller() for _ in range(posts.concurrency)))
-    p50, p99 = np.percentile(clock.latencies, [50, 99]) * 1000
-    return Run(len(clock.latencies) / posts.seconds, float(p50), float(p99), clock.failed)
+    return clock.run()
 
 
 async def _answered(reader: asyncio.StreamReader) -> bool:

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.peers.plain_model import FOLDER
+from tests.servers import free_port
 
 _HERE = Path(__file__).parent
 _PATIENCE_S = 180.0
@@ -75,8 +75,7 @@ PEERS = (
 @contextlib.contextmanager
 def running(peer: Peer, folder: Path, picture: bytes) -> Iterator[int]:
     """The port of the server once it classifies `picture`; it is ended with all that it has started."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     _configure_mlserver(folder, port)
     program, *arguments = (part.format(port=port, folder=folder) for part in peer.command)
     bin_ = Path(peer.environment).resolve() / "bin"
